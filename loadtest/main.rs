@@ -1,0 +1,2 @@
+//! The load generator and sink: a stranger on a socket
+fn main() {}

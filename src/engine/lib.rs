@@ -1,0 +1,1 @@
+//! Floor 1: machinery that knows bytes, files, sockets and time, and no mail

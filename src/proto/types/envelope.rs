@@ -1,0 +1,84 @@
+//! The envelope: who sent a message, to whom, and what was asked for (RFC 5321, RFC 3461).
+//!
+//! Immutable once accepted. What became of each recipient is the queue's own state and lives
+//! beside it, so that an envelope is written once.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Timestamp};
+
+/// What `BODY=` said (RFC 6152).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BodyKind {
+    /// Only ASCII, or nothing was said.
+    #[default]
+    SevenBit,
+    /// `BODY=8BITMIME`.
+    EightBit,
+}
+
+/// How much of the message a failure report returns (`RET=`, RFC 3461 §4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ret {
+    /// The whole message.
+    Full,
+    /// Its header only.
+    Headers,
+}
+
+/// When a recipient's sender wants a report (`NOTIFY=`, RFC 3461 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notify {
+    /// On successful delivery.
+    pub success: bool,
+    /// On failure.
+    pub failure: bool,
+    /// On delay.
+    pub delay: bool,
+}
+
+impl Notify {
+    /// `NOTIFY=NEVER`.
+    pub const NEVER: Self = Self { success: false, failure: false, delay: false };
+}
+
+/// What holds when nothing was said: failure and delay are reported (RFC 3461 §4.1).
+impl Default for Notify {
+    fn default() -> Self {
+        Self { success: false, failure: true, delay: true }
+    }
+}
+
+/// One recipient as it was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipient {
+    /// Where the mail goes.
+    pub address: Address,
+    /// `NOTIFY=`, when it was given: it is passed on only then.
+    pub notify: Option<Notify>,
+    /// `ORCPT=` as it was written, still in xtext (RFC 3461 §4.2), e.g. `rfc822;a+2Bb@x.org`.
+    pub orcpt: Option<Box<str>>,
+}
+
+/// Everything that was said before the message itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The reverse-path; `None` is the null sender `<>`.
+    pub sender: Option<Address>,
+    /// The recipients, in the order they were given; never empty in the queue.
+    pub recipients: Vec<Recipient>,
+    /// `BODY=`.
+    pub body: BodyKind,
+    /// `SMTPUTF8` was given (RFC 6531): the header may hold UTF-8.
+    pub smtputf8: bool,
+    /// `RET=`.
+    pub ret: Option<Ret>,
+    /// `ENVID=` as it was written, still in xtext (RFC 3461 §4.4).
+    pub envid: Option<Box<str>>,
+    /// When the message was accepted.
+    pub arrived: Timestamp,
+    /// Octets of the stored message, Received line included.
+    pub size: u64,
+    /// How it came: `203.0.113.7`, `local`, `bounce` … for logs and lists.
+    pub origin: Box<str>,
+}
