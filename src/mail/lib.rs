@@ -1,1 +1,4 @@
-//! Floor 2: the mail itself: policy, queue, delivery
+//! Floor 2: the mail itself. So far `policy`: who may have mail passed on.
+#![forbid(unsafe_code)]
+
+pub mod policy;

@@ -1,4 +1,4 @@
-//! SMTP (RFC 5321) and LMTP (RFC 2033): the server's and the client's half.
+//! SMTP (RFC 5321) and LMTP (RFC 2033): the two halves.
 
 pub mod client;
 pub mod server;

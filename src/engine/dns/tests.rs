@@ -1,0 +1,259 @@
+//! The resolver against a tiny name server on loopback, on both of a shard's runtimes.
+
+use std::{
+    future::Future,
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use hickory_resolver::proto::{
+    op::{Message, MessageType, ResponseCode},
+    rr::{
+        Name, RData, Record, RecordType,
+        rdata::{A, AAAA, CNAME, MX, SOA},
+    },
+};
+
+use super::{DnsError, Mx, Resolver, Settings};
+use crate::{
+    settings::Span,
+    shard::{Backend, IoKind, Shard, probe, start},
+};
+
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+
+/// A name server and how often it was asked.
+#[derive(Clone)]
+struct Server {
+    addr: SocketAddr,
+    asked: Arc<AtomicU32>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let addr = tcp.local_addr().unwrap();
+        let udp = UdpSocket::bind(addr).unwrap();
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&asked);
+        thread::spawn(move || {
+            let mut buf = [0; 4096];
+            while let Ok((len, from)) = udp.recv_from(&mut buf) {
+                count.fetch_add(1, SeqCst);
+                if let Some(answer) = answer(&buf[..len], false) {
+                    udp.send_to(&answer, from).unwrap();
+                }
+            }
+        });
+        thread::spawn(move || {
+            for stream in tcp.incoming() {
+                let mut stream = stream.unwrap();
+                let mut len = [0; 2];
+                while stream.read_exact(&mut len).is_ok() {
+                    let mut question = vec![0; usize::from(u16::from_be_bytes(len))];
+                    stream.read_exact(&mut question).unwrap();
+                    let Some(answer) = answer(&question, true) else { continue };
+                    let len = u16::try_from(answer.len()).unwrap().to_be_bytes();
+                    stream.write_all(&[&len[..], &answer].concat()).unwrap();
+                }
+            }
+        });
+        Self { addr, asked }
+    }
+
+    fn settings(&self) -> Settings {
+        let timeout = Span::ms(300);
+        Settings { nameservers: vec![self.addr], timeout, attempts: 1, ..Settings::default() }
+    }
+}
+
+fn name(text: &str) -> Name {
+    let mut name = Name::from_ascii(text).unwrap();
+    name.set_fqdn(true);
+    name
+}
+
+fn answer(question: &[u8], tcp: bool) -> Option<Vec<u8>> {
+    let question = Message::from_vec(question).unwrap();
+    let query = question.queries[0].clone();
+    let mut reply = Message::new(question.id, MessageType::Response, question.op_code);
+    reply.add_query(query.clone());
+    let asked = query.name().to_ascii().to_ascii_lowercase();
+    let record = |data| Record::from_rdata(query.name().clone(), 300, data);
+    let soa = || {
+        let soa = SOA::new(name("ns.test"), name("hostmaster.test"), 1, 60, 60, 60, 60);
+        Record::from_rdata(name("test"), 60, RData::SOA(soa))
+    };
+    let mx = |preference, host: &str| record(RData::MX(MX::new(preference, name(host))));
+    match (asked.as_str(), query.query_type()) {
+        ("good.test.", RecordType::MX) => {
+            reply.add_answers([mx(20, "B.Good.test"), mx(10, "a.good.test")]);
+        }
+        ("null.test.", RecordType::MX) => {
+            reply.add_answer(record(RData::MX(MX::new(0, Name::root()))));
+        }
+        ("alias.test.", _) => {
+            reply.add_answer(record(RData::CNAME(CNAME(name("good.test")))));
+        }
+        ("dangling.test.", _) => {
+            reply.add_answer(record(RData::CNAME(CNAME(name("nowhere.test")))));
+            reply.metadata.response_code = ResponseCode::NXDomain;
+        }
+        ("large.test.", RecordType::MX) if tcp => {
+            reply.add_answers((0..200).map(|n| mx(n, &format!("host-number-{n}.large.test"))));
+        }
+        ("large.test.", RecordType::MX) => reply.metadata.truncation = true,
+        ("both.test." | "lame6.test.", RecordType::A) => {
+            reply.add_answer(record(RData::A(A(Ipv4Addr::new(192, 0, 2, 1)))));
+        }
+        ("both.test.", RecordType::AAAA) => {
+            let IpAddr::V6(ip) = V6 else { unreachable!() };
+            reply.add_answer(record(RData::AAAA(AAAA(ip))));
+        }
+        ("servfail.test.", _) | ("lame6.test." | "broken6.test.", RecordType::AAAA) => {
+            reply.metadata.response_code = ResponseCode::ServFail;
+        }
+        ("refused.test.", _) => reply.metadata.response_code = ResponseCode::Refused,
+        ("silent.test.", _) => return None,
+        ("good.test." | "both.test." | "empty.test." | "broken6.test.", _) => {
+            reply.add_authority(soa());
+        }
+        _ => {
+            reply.metadata.response_code = ResponseCode::NXDomain;
+            reply.add_authority(soa());
+        }
+    }
+    Some(reply.to_vec().unwrap())
+}
+
+/// Runs `body` with a fresh server and resolver on a shard of each backend.
+fn run<F, Fut>(body: F)
+where
+    F: Fn(Shard, Server, Resolver) -> Fut + Send + Sync + Clone + 'static,
+    Fut: Future<Output = ()> + 'static,
+{
+    for backend in [Backend::Epoll, probe(IoKind::Auto).unwrap()] {
+        let (body, server) = (body.clone(), Server::start());
+        let main = move |shard: Shard| {
+            let resolver = Resolver::new(&server.settings()).unwrap();
+            body(shard, server.clone(), resolver)
+        };
+        start(1, backend, main).unwrap().join().unwrap();
+    }
+}
+
+fn exchanger(preference: u16, host: &str) -> Mx {
+    Mx { preference, host: host.into() }
+}
+
+#[test]
+fn exchangers_come_by_preference_in_lower_case_and_are_cached() {
+    run(|_, server, resolver| async move {
+        let expected = Ok(vec![exchanger(10, "a.good.test"), exchanger(20, "b.good.test")]);
+        assert_eq!(resolver.mx("good.test").await, expected);
+        assert_eq!(server.asked.load(SeqCst), 1);
+        assert_eq!(resolver.clone().mx("GOOD.test").await, expected);
+        assert_eq!(server.asked.load(SeqCst), 1);
+        assert_eq!(resolver.mx("alias.test").await, expected);
+    });
+}
+
+#[test]
+fn a_null_mx_passes_through() {
+    run(|_, _, resolver| async move {
+        assert_eq!(resolver.mx("null.test").await, Ok(vec![exchanger(0, ".")]));
+    });
+}
+
+#[test]
+fn no_name_no_records_and_nobody_knows_are_three_things() {
+    run(|_, server, resolver| async move {
+        assert_eq!(resolver.mx("absent.test").await, Err(DnsError::NoName));
+        assert_eq!(resolver.mx("dangling.test").await, Err(DnsError::NoName));
+        assert_eq!(resolver.mx("empty.test").await, Err(DnsError::NoRecords));
+        let asked = server.asked.load(SeqCst);
+        assert_eq!(resolver.mx("absent.test").await, Err(DnsError::NoName));
+        assert_eq!(resolver.mx("empty.test").await, Err(DnsError::NoRecords));
+        assert_eq!(server.asked.load(SeqCst), asked, "negative answers are cached");
+        for name in ["servfail.test", "refused.test"] {
+            let error = resolver.mx(name).await.unwrap_err();
+            assert!(matches!(&error, DnsError::Temporary(text) if text.contains(name)), "{error}");
+        }
+        let too_long = "x".repeat(64) + ".test";
+        assert_eq!(resolver.mx(&too_long).await, Err(DnsError::NoName));
+    });
+}
+
+#[test]
+fn silence_ends_in_time_and_disturbs_nobody() {
+    run(|shard, _, resolver| async move {
+        let begun = Instant::now();
+        let waiting = std::rc::Rc::new(());
+        for n in 0..50 {
+            let (resolver, waiting) = (resolver.clone(), std::rc::Rc::clone(&waiting));
+            shard.spawn(async move {
+                let host = if n % 2 == 0 { "silent.test" } else { "SILENT.test" };
+                let answer = resolver.addresses(host, true, true).await;
+                assert!(matches!(answer, Err(DnsError::Temporary(_))), "{answer:?}");
+                drop(waiting);
+            });
+        }
+        assert!(resolver.mx("good.test").await.is_ok());
+        assert!(begun.elapsed() < Duration::from_millis(250));
+        while std::rc::Rc::strong_count(&waiting) > 1 {
+            crate::shard::sleep(10).await;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+        assert_eq!(shard.panics(), 0);
+    });
+}
+
+#[test]
+fn addresses_come_from_whichever_kind_answers() {
+    run(|_, _, resolver| async move {
+        assert_eq!(resolver.addresses("both.test", true, true).await, Ok(vec![V6, V4]));
+        assert_eq!(resolver.addresses("both.test", true, false).await, Ok(vec![V4]));
+        assert_eq!(resolver.addresses("both.test", false, true).await, Ok(vec![V6]));
+        assert_eq!(resolver.addresses("both.test", false, false).await, Err(DnsError::NoRecords));
+        assert_eq!(resolver.addresses("lame6.test", true, true).await, Ok(vec![V4]));
+        let half = resolver.addresses("broken6.test", true, true).await;
+        assert!(matches!(half, Err(DnsError::Temporary(_))), "{half:?}");
+        assert_eq!(resolver.addresses("good.test", true, true).await, Err(DnsError::NoRecords));
+        assert_eq!(resolver.addresses("absent.test", true, true).await, Err(DnsError::NoName));
+    });
+}
+
+#[test]
+fn a_truncated_answer_is_fetched_over_tcp() {
+    run(|_, _, resolver| async move {
+        let all = resolver.mx("large.test").await.unwrap();
+        assert_eq!(all.len(), 200);
+        assert_eq!(all[199], exchanger(199, "host-number-199.large.test"));
+    });
+}
+
+#[test]
+fn nothing_is_taken_from_search_lists_or_the_hosts_file() {
+    run(|_, server, resolver| async move {
+        assert_eq!(resolver.addresses("good", true, false).await, Err(DnsError::NoName));
+        assert_eq!(server.asked.load(SeqCst), 1);
+        let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+        if !hostname.trim().is_empty() {
+            let own = resolver.addresses(hostname.trim(), true, false).await;
+            assert!(own.is_err() || hostname.trim() == "localhost", "{own:?}");
+        }
+    });
+}
+
+#[test]
+fn settings_that_make_no_resolver_are_refused() {
+    let settings = Settings { queries_max: 0, ..Server::start().settings() };
+    assert!(matches!(Resolver::new(&settings), Err(DnsError::Settings(_))));
+}

@@ -1,0 +1,234 @@
+//! The session around the commands: greeting, deadlines, counting errors, ending, and what the
+//! driver may ask the machine.
+
+use super::{Flow, Protocol, Server, State, Step, Transaction, command, command::Verb, replies};
+use crate::{
+    smtp::server::line::Line,
+    types::{Address, Enhanced, Envelope, Moment, Recipient, Reply, Severity, Timestamp},
+};
+
+impl Server {
+    /// The greeting (RFC 5321 §4.2).
+    pub fn greet(&mut self, now: Moment, out: &mut Vec<u8>) -> Step<'static> {
+        let protocol: &[u8] = match self.profile.protocol {
+            Protocol::Smtp => b" ESMTP ",
+            Protocol::Lmtp => b" LMTP ",
+        };
+        out.extend_from_slice(b"220 ");
+        out.extend_from_slice(self.profile.hostname.as_bytes());
+        out.extend_from_slice(protocol);
+        out.extend_from_slice(self.profile.banner_text.as_bytes());
+        out.extend_from_slice(b"\r\n");
+        self.state = State::Command;
+        self.arm(now);
+        Step::NeedInput
+    }
+
+    /// Turns the peer away, at connect or later: `reply` is 421 or 554 (RFC 5321 §3.1, §3.8).
+    pub fn refuse(&mut self, reply: &Reply, out: &mut Vec<u8>) -> Step<'static> {
+        reply.write_to(out);
+        self.end();
+        Step::Close
+    }
+
+    /// The deadline has passed: 421 4.4.2. No lingering command or message is completed.
+    pub fn expire(&mut self, _now: Moment, out: &mut Vec<u8>) -> Step<'static> {
+        if !matches!(self.state, State::Closed) {
+            self.close_saying(replies::TIMEOUT, out);
+        }
+        Step::Close
+    }
+
+    /// The server is stopping: the next command is told 421 4.3.2. A message that is arriving is
+    /// still taken.
+    pub const fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// While a message arrives: swallow the rest, then say `reply` instead of asking to commit.
+    /// The first reason stays.
+    pub fn discard(&mut self, reply: Reply) {
+        if let Some(body) = &mut self.body {
+            body.fail(reply);
+        }
+    }
+
+    /// TLS is up: what was said before is forgotten (RFC 3207 §4.2); the counts are ours and stay.
+    pub fn upgraded(&mut self) {
+        if matches!(self.state, State::Upgrading) {
+            self.forget();
+            self.helo = Box::default();
+            self.extended = false;
+            self.tls = true;
+            self.state = State::Command;
+        }
+    }
+
+    /// When [`Server::expire`] is due; never while the driver owes an answer.
+    pub fn deadline(&self) -> Moment {
+        match self.state {
+            State::Asked(_) => Moment::NEVER,
+            _ => self.deadline.min(self.message_deadline).min(self.session_deadline),
+        }
+    }
+
+    /// Whether a message is arriving, and large reads pay.
+    pub const fn in_body(&self) -> bool {
+        matches!(self.state, State::Text | State::Chunk(_))
+    }
+
+    /// What the peer calls itself; empty before `HELO`.
+    pub fn helo(&self) -> &str {
+        &self.helo
+    }
+
+    /// The `with` of a Received field (RFC 3848, RFC 6531 §4.3), for the current transaction.
+    pub fn with(&self) -> &'static str {
+        let utf8 = self.transaction.as_ref().is_some_and(|open| open.smtputf8);
+        match (self.profile.protocol, utf8, self.tls) {
+            (Protocol::Lmtp, true, true) => "UTF8LMTPS",
+            (Protocol::Lmtp, true, false) => "UTF8LMTP",
+            (Protocol::Lmtp, false, true) => "LMTPS",
+            (Protocol::Lmtp, false, false) => "LMTP",
+            (Protocol::Smtp, true, true) => "UTF8SMTPS",
+            (Protocol::Smtp, true, false) => "UTF8SMTP",
+            (Protocol::Smtp, false, true) => "ESMTPS",
+            (Protocol::Smtp, false, false) if self.extended => "ESMTP",
+            (Protocol::Smtp, false, false) => "SMTP",
+        }
+    }
+
+    /// The sender of the open transaction; `None` is `<>`, or that there is none.
+    pub fn sender(&self) -> Option<&Address> {
+        self.transaction.as_ref().and_then(|open| open.sender.as_ref())
+    }
+
+    /// The recipients accepted so far.
+    pub fn recipients(&self) -> &[Recipient] {
+        self.transaction.as_ref().map_or(&[], |open| &open.recipients)
+    }
+
+    /// The recipient that [`super::Question::Recipient`] is about.
+    pub fn candidate(&self) -> Option<&Recipient> {
+        self.transaction.as_ref().and_then(|open| open.candidate.as_ref())
+    }
+
+    /// What `SIZE=` said of the message (RFC 1870): a hint, the peer may exceed it.
+    pub fn declared_size(&self) -> Option<u64> {
+        self.transaction.as_ref().and_then(|open| open.size)
+    }
+
+    /// The envelope, to be taken once, on [`super::Question::Commit`]. Its `size` is that of the
+    /// message as it was given out: the caller adds its own trace field.
+    pub fn take_envelope(&mut self, at: Timestamp, origin: &str) -> Envelope {
+        let size = self.body.as_ref().map_or(0, super::BodyReader::bytes);
+        self.transaction.get_or_insert_with(Transaction::default).take_envelope(at, origin, size)
+    }
+
+    /// Reads and obeys one command.
+    pub(super) fn command<'i>(
+        &mut self,
+        now: Moment,
+        input: &'i [u8],
+        out: &mut Vec<u8>,
+    ) -> (usize, Flow<'i>) {
+        let (used, line) = self.lines.next(input);
+        let flow = match line {
+            Line::Incomplete => return (used, Some(Step::NeedInput)),
+            Line::Long => self.say(&replies::LINE_TOO_LONG, out),
+            Line::BareLf => self.say(&replies::BARE_LF, out),
+            Line::Command(line) => match command::split(line) {
+                Ok((verb, argument)) => self.obey(now, verb, argument, used < input.len(), out),
+                Err(reply) => self.say(&reply, out),
+            },
+        };
+        self.arm(now);
+        (used, flow)
+    }
+
+    /// `more`: input follows the command.
+    fn obey(
+        &mut self,
+        now: Moment,
+        verb: Verb,
+        argument: &str,
+        more: bool,
+        out: &mut Vec<u8>,
+    ) -> Flow<'static> {
+        if self.draining && verb != Verb::Quit {
+            return self.close_saying(replies::STOPPING, out);
+        }
+        let outcome = match verb {
+            Verb::Ehlo | Verb::Helo | Verb::Lhlo => self.hello(verb, argument, out),
+            Verb::Mail => self.mail(argument, out),
+            Verb::Rcpt => self.rcpt(argument),
+            Verb::Data => self.data(argument),
+            Verb::Bdat => self.bdat(now, argument, out),
+            Verb::StartTls => self.starttls(argument, more, out),
+            Verb::Rset => self.rset(argument, out),
+            Verb::Noop => Ok(self.say(&replies::OK, out)),
+            Verb::Help => Ok(self.say(&replies::HELP, out)),
+            Verb::Vrfy => self.vrfy(argument, out),
+            Verb::Expn => Err(replies::NOT_IMPLEMENTED),
+            Verb::Quit => self.quit(argument, out),
+            Verb::Foreign => Ok(Some(self.refuse(&replies::NOT_MAIL, out))),
+            Verb::Unknown => Err(replies::UNKNOWN_COMMAND),
+        };
+        match outcome {
+            Ok(flow) => flow,
+            Err(reply) => self.say(&reply, out),
+        }
+    }
+
+    /// Says `reply`, or 421 in its place when it is one error too many.
+    pub(super) fn say(&mut self, reply: &Reply, out: &mut Vec<u8>) -> Flow<'static> {
+        if reply.severity() == Severity::Permanent {
+            if self.errors >= self.profile.limits.errors_max {
+                return self.close_saying(replies::TOO_MANY_ERRORS, out);
+            }
+            self.errors += 1;
+        }
+        reply.write_to(out);
+        None
+    }
+
+    /// 421, which may answer any command (RFC 5321 §3.8), and the end.
+    pub(super) fn close_saying(
+        &mut self,
+        (enhanced, why): (Enhanced, &str),
+        out: &mut Vec<u8>,
+    ) -> Flow<'static> {
+        let text = format!("{} {why}, closing connection", self.profile.hostname);
+        Some(self.refuse(&Reply::made(421, enhanced, text), out))
+    }
+
+    fn end(&mut self) {
+        self.forget();
+        self.state = State::Closed;
+        self.deadline = Moment::NEVER;
+    }
+
+    /// Ends the transaction, whatever came of it.
+    pub(super) fn forget(&mut self) {
+        self.transaction = None;
+        self.body = None;
+        self.message_deadline = Moment::NEVER;
+    }
+
+    /// The peer has done something: it has time again. Octets that complete no command buy none.
+    pub(super) fn arm(&mut self, now: Moment) {
+        let limits = &self.profile.limits;
+        self.deadline = match self.state {
+            State::Closed => Moment::NEVER,
+            State::Text | State::Chunk(_) => now.after(limits.data_timeout),
+            _ => now.after(limits.command_timeout),
+        };
+    }
+
+    /// A message begins, unless it has begun already.
+    pub(super) fn arm_message(&mut self, now: Moment) {
+        if self.message_deadline == Moment::NEVER {
+            self.message_deadline = now.after(self.profile.limits.message_timeout);
+        }
+    }
+}
