@@ -16,7 +16,7 @@ CARGO := cargo
 # Expands in a recipe: RocksDB is compiled once, on its own (scripts/rocksdb says why).
 ROCKSDB = ROCKSDB_LIB_DIR=$$(scripts/rocksdb) ROCKSDB_STATIC=1
 
-.PHONY: help test build fmt lint deny advisories fuzz-short clean
+.PHONY: help test build fmt lint deny advisories bench  fuzz-short clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
@@ -41,6 +41,10 @@ deny: ## licences, bans and sources of all dependencies
 advisories: ## known vulnerabilities (fetches the advisory database)
 	@scripts/tool cargo-deny
 	cargo-deny check advisories
+
+bench: ## criterion benches; FILTER=name runs some
+	@scripts/packages build
+	$(ROCKSDB) $(CARGO) bench --locked --profile release -- $(FILTER)
 
 fuzz-short: ## each fuzz target for SECONDS_EACH=20, when a nightly toolchain is there
 	@scripts/test fuzz

@@ -1,4 +1,10 @@
-//! Floor 2: the mail itself. So far `policy`: who may have mail passed on.
+//! Floor 2: the mail itself.
+//!
+//! `policy` says who may have mail passed on; `queue` and `delivery` hold, so far, the parts of
+//! themselves that decide without doing: names, settings, routes and orders. The queue never
+//! imports the delivery.
 #![forbid(unsafe_code)]
 
+pub mod delivery;
 pub mod policy;
+pub mod queue;

@@ -5,6 +5,7 @@
 //! benches, in fuzzing and in tests that split its input at every byte.
 #![forbid(unsafe_code)]
 
+pub mod dsn;
 pub mod smtp;
 pub mod text;
 pub mod types;

@@ -1,9 +1,9 @@
-//! Latencies in microseconds, in buckets that are 1/16 of their power of two wide.
+//! Latencies (in microseconds, by custom), in buckets that are 1/16 of their power of two wide.
 //!
 //! What must stay true: recording is one load and one store in an array that is allocated once (one
 //! writer, see [`Counter`](super::Counter)); a quantile is the upper end of its bucket and so at most
 //! 6.25 % above the truth, never below it and never above the largest value seen. Values over
-//! 2^37 µs (38 hours) count in the last bucket; their true size survives in `max_us`.
+//! 2^37 µs (38 hours) count in the last bucket; their true size survives in `max`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -19,7 +19,7 @@ const BUCKET_COUNT: usize = ((POWER_MAX - SUB_BITS + 2) as usize) * SUB_COUNT as
 pub struct Histogram {
     buckets: Box<[AtomicU64]>,
     sum_us: AtomicU64,
-    max_us: AtomicU64,
+    max: AtomicU64,
 }
 
 /// A copy of a histogram's counts, which can be added to others'.
@@ -27,24 +27,25 @@ pub struct Histogram {
 pub struct Tally {
     buckets: Vec<u64>,
     sum_us: u64,
-    max_us: u64,
+    max: u64,
 }
 
-/// What a histogram says, in microseconds. All zero when nothing was recorded.
+/// What a histogram says, in the unit of what was recorded (metrics named `…_us` are microseconds).
+/// All zero when nothing was recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// How many values were recorded.
     pub count: u64,
     /// Half of the values are at most this.
-    pub p50_us: u64,
+    pub p50: u64,
     /// Nine in ten values are at most this.
-    pub p90_us: u64,
+    pub p90: u64,
     /// 99 in 100 values are at most this.
-    pub p99_us: u64,
+    pub p99: u64,
     /// The largest value.
-    pub max_us: u64,
+    pub max: u64,
     /// The mean, rounded down.
-    pub mean_us: u64,
+    pub mean: u64,
 }
 
 impl Default for Histogram {
@@ -52,7 +53,7 @@ impl Default for Histogram {
         Self {
             buckets: (0..BUCKET_COUNT).map(|_| AtomicU64::new(0)).collect(),
             sum_us: AtomicU64::new(0),
-            max_us: AtomicU64::new(0),
+            max: AtomicU64::new(0),
         }
     }
 }
@@ -69,8 +70,8 @@ impl Histogram {
     pub fn record(&self, us: u64) {
         bump(&self.buckets[bucket_of(us)], 1);
         bump(&self.sum_us, us);
-        if us > self.max_us.load(Relaxed) {
-            self.max_us.store(us, Relaxed);
+        if us > self.max.load(Relaxed) {
+            self.max.store(us, Relaxed);
         }
     }
 
@@ -80,7 +81,7 @@ impl Histogram {
         Tally {
             buckets: self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect(),
             sum_us: self.sum_us.load(Relaxed),
-            max_us: self.max_us.load(Relaxed),
+            max: self.max.load(Relaxed),
         }
     }
 
@@ -98,7 +99,7 @@ fn bump(value: &AtomicU64, by: u64) {
 
 impl Default for Tally {
     fn default() -> Self {
-        Self { buckets: vec![0; BUCKET_COUNT], sum_us: 0, max_us: 0 }
+        Self { buckets: vec![0; BUCKET_COUNT], sum_us: 0, max: 0 }
     }
 }
 
@@ -109,7 +110,7 @@ impl Tally {
             *mine = mine.wrapping_add(*theirs);
         }
         self.sum_us = self.sum_us.wrapping_add(other.sum_us);
-        self.max_us = self.max_us.max(other.max_us);
+        self.max = self.max.max(other.max);
     }
 
     /// The quantiles of what is counted here.
@@ -121,11 +122,11 @@ impl Tally {
         }
         Summary {
             count,
-            p50_us: self.quantile(count, 50),
-            p90_us: self.quantile(count, 90),
-            p99_us: self.quantile(count, 99),
-            max_us: self.max_us,
-            mean_us: self.sum_us / count,
+            p50: self.quantile(count, 50),
+            p90: self.quantile(count, 90),
+            p99: self.quantile(count, 99),
+            max: self.max,
+            mean: self.sum_us / count,
         }
     }
 
@@ -136,10 +137,10 @@ impl Tally {
         for (index, bucket) in self.buckets.iter().enumerate() {
             seen += bucket;
             if seen >= rank {
-                return bucket_end(index).min(self.max_us);
+                return bucket_end(index).min(self.max);
             }
         }
-        self.max_us
+        self.max
     }
 }
 
@@ -187,8 +188,8 @@ mod tests {
             histogram.record(us);
         }
         let summary = histogram.snapshot();
-        assert_eq!((summary.count, summary.max_us, summary.mean_us), (1000, 1000, 500));
-        for (got, truth) in [(summary.p50_us, 500), (summary.p90_us, 900), (summary.p99_us, 990)] {
+        assert_eq!((summary.count, summary.max, summary.mean), (1000, 1000, 500));
+        for (got, truth) in [(summary.p50, 500), (summary.p90, 900), (summary.p99, 990)] {
             assert!(got >= truth && got <= truth + truth / 16, "{got} for {truth}");
         }
     }
@@ -197,7 +198,7 @@ mod tests {
     fn huge_values_keep_their_maximum() {
         let histogram = Histogram::new();
         histogram.record(u64::MAX);
-        assert_eq!(histogram.snapshot().max_us, u64::MAX);
+        assert_eq!(histogram.snapshot().max, u64::MAX);
     }
 
     proptest! {
