@@ -1,49 +1,116 @@
-//! Whatever a client sends: no panic, no endless loop, and nothing but CRLF lines in return.
+//! Whatever a client sends: no panic, no endless loop, nothing but CRLF lines in return, no message
+//! over the limit or with a bare CR or LF, and one dialogue however the input is split.
 #![no_main]
 
 use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use proto::{
-    smtp::server::{Answer, LineEndings, Profile, Protocol, Question, Server, Step},
-    types::{Moment, Timestamp},
+    smtp::server::{Answer, LineEndings, Limits, Profile, Protocol, Question, Server, Step},
+    types::{Enhanced, Moment, Reply, Timestamp},
 };
 
-fuzz_target!(|data: &[u8]| {
-    let Some((choice, mut rest)) = data.split_first() else { return };
-    let profile = Profile {
+const NOW: Moment = Moment(1);
+const MESSAGE_BYTES_MAX: u64 = 4096;
+
+/// Limits small enough for a fuzzer to reach.
+fn profile(choice: u8) -> Profile {
+    Profile {
         protocol: if choice & 1 == 0 { Protocol::Smtp } else { Protocol::Lmtp },
         line_endings: if choice & 2 == 0 { LineEndings::Refuse } else { LineEndings::Fix },
+        limits: Limits {
+            message_bytes_max: MESSAGE_BYTES_MAX,
+            recipients_max: 3,
+            messages_max: 5,
+            errors_max: 8,
+            command_bytes_max: 128,
+            text_line_bytes_max: 100,
+            header_bytes_max: 512,
+            ..Limits::default()
+        },
         ..Profile::default()
-    };
-    let command_max = profile.limits.command_bytes_max;
-    let cut = usize::from(choice >> 2) + command_max;
-    let now = Moment(1);
-    let mut server = Server::new(Rc::new(profile), now);
-    let mut out = Vec::new();
-    server.greet(now, &mut out);
-    let mut idle = 0;
-    loop {
-        let piece = &rest[..cut.min(rest.len())];
-        let (used, mut step) = server.feed(now, piece, &mut out);
-        rest = &rest[used..];
-        idle = if used == 0 { idle + 1 } else { 0 };
-        assert!(idle < 16, "the machine turns without taking anything");
-        loop {
-            step = match step {
-                Step::Ask(Question::Commit) => {
-                    assert!(!server.take_envelope(Timestamp(0), "fuzz").recipients.is_empty());
-                    server.answer(now, Answer::Queued("ID".into()), &mut out)
-                }
-                Step::Ask(_) => server.answer(now, Answer::Accept, &mut out),
-                Step::Body(_) => break,
-                Step::NeedInput if rest.is_empty() || used == 0 => return,
-                Step::NeedInput => break,
-                Step::Upgrade | Step::Close => {
-                    assert!(out.ends_with(b"\r\n"));
-                    return;
-                }
-            };
+    }
+}
+
+/// A dialogue: what was said, and every message.
+#[derive(Debug, PartialEq)]
+struct Dialogue {
+    out: Vec<u8>,
+    messages: Vec<Vec<u8>>,
+    closed: bool,
+}
+
+fn answer(server: &mut Server, question: Question, body: &mut Vec<u8>, talk: &mut Dialogue) -> Answer {
+    match question {
+        Question::Commit => {
+            let envelope = server.take_envelope(Timestamp(0), "fuzz");
+            assert!(!envelope.recipients.is_empty());
+            assert_eq!(envelope.size, body.len() as u64);
+            talk.messages.push(std::mem::take(body));
+            Answer::Queued("ID".into())
         }
+        Question::Recipient
+            if server.candidate().is_some_and(|one| one.address.local().starts_with('r')) =>
+        {
+            Answer::Refuse(Reply::new(550, Enhanced(5, 1, 1), "No such user"))
+        }
+        Question::Sender | Question::Recipient => Answer::Accept,
+        Question::Data => {
+            body.clear();
+            Answer::Accept
+        }
+    }
+}
+
+/// Feeds `input` in reads of `read_bytes`.
+fn talk(profile: &Rc<Profile>, input: &[u8], read_bytes: usize) -> Dialogue {
+    let mut server = Server::new(Rc::clone(profile), NOW);
+    let mut talk = Dialogue { out: Vec::new(), messages: Vec::new(), closed: false };
+    server.greet(NOW, &mut talk.out);
+    let (mut from, mut to, mut body, mut idle) = (0, 0, Vec::new(), 0);
+    loop {
+        let (used, mut step) = server.feed(NOW, &input[from..to], &mut talk.out);
+        from += used;
+        idle = if used == 0 { idle + 1 } else { 0 };
+        assert!(idle < 200, "the machine turns without taking anything");
+        while let Step::Ask(question) = step {
+            let answer = answer(&mut server, question, &mut body, &mut talk);
+            step = server.answer(NOW, answer, &mut talk.out);
+            if step == Step::NeedInput {
+                break;
+            }
+        }
+        match step {
+            Step::Body(piece) => body.extend_from_slice(piece),
+            // Behind an answer there may be input left, or an end that needs none.
+            Step::NeedInput if from < to && used > 0 => {}
+            Step::NeedInput if to < input.len() => to = (to + read_bytes).min(input.len()),
+            Step::NeedInput if used > 0 => {}
+            Step::NeedInput => return talk,
+            Step::Ask(_) | Step::Upgrade => unreachable!("answered, and not offered"),
+            Step::Close => {
+                talk.closed = true;
+                return talk;
+            }
+        }
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((choice, input)) = data.split_first() else { return };
+    let profile = Rc::new(profile(*choice));
+    let whole = talk(&profile, input, usize::MAX / 2);
+    let split = talk(&profile, input, usize::from(choice >> 2) + 1);
+    assert_eq!(whole, split);
+    assert!(whole.out.ends_with(b"\r\n"));
+    for message in &whole.messages {
+        assert!(message.len() as u64 <= MESSAGE_BYTES_MAX);
+        let mut before = 0;
+        for octet in message {
+            assert_eq!(before == b'\r', *octet == b'\n', "a bare CR or LF");
+            assert_ne!(*octet, 0);
+            before = *octet;
+        }
+        assert!(message.is_empty() || message.ends_with(b"\r\n"));
     }
 });

@@ -64,10 +64,10 @@ impl Server {
         }
     }
 
-    /// When [`Server::expire`] is due; never while the driver owes an answer.
+    /// When [`Server::expire`] is due; never while the driver owes an answer, or after the end.
     pub fn deadline(&self) -> Moment {
         match self.state {
-            State::Asked(_) => Moment::NEVER,
+            State::Asked(_) | State::Closed => Moment::NEVER,
             _ => self.deadline.min(self.message_deadline).min(self.session_deadline),
         }
     }
@@ -205,7 +205,6 @@ impl Server {
     fn end(&mut self) {
         self.forget();
         self.state = State::Closed;
-        self.deadline = Moment::NEVER;
     }
 
     /// Ends the transaction, whatever came of it.
@@ -219,7 +218,6 @@ impl Server {
     pub(super) fn arm(&mut self, now: Moment) {
         let limits = &self.profile.limits;
         self.deadline = match self.state {
-            State::Closed => Moment::NEVER,
             State::Text | State::Chunk(_) => now.after(limits.data_timeout),
             _ => now.after(limits.command_timeout),
         };
