@@ -57,6 +57,18 @@ pub(super) struct Threads {
     pub jobs: std_mpsc::Sender<Job>,
     pub done: std_mpsc::Receiver<Done>,
     pub reads: mpsc::Sender<Read>,
+    pub committer: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Lets go of the database and waits until it is closed: a process must not end meanwhile, for
+    /// RocksDB's statics would be gone before its threads. Blocks for as long as closing takes.
+    pub(super) fn end(self) {
+        let Self { database, jobs, done, reads, committer } = self;
+        drop((database, jobs, done, reads));
+        // It only panics if RocksDB's wrapper does; that has been told, and nothing is left to do.
+        let _ = committer.join();
+    }
 }
 
 struct Opening {
@@ -86,7 +98,7 @@ pub(super) fn start(
     let (done_end, done) = std_mpsc::channel();
     let (reads, reads_end) = mpsc::channel(READS_MAX);
     let (opened, opened_end) = std_mpsc::channel();
-    thread::Builder::new()
+    let committer = thread::Builder::new()
         .name("committer".to_owned())
         .spawn(move || {
             let database = match open(&opening) {
@@ -104,8 +116,14 @@ pub(super) fn start(
             }
         })
         .map_err(StorageError::open)?;
-    let database = opened_end.recv().map_err(StorageError::open)??;
-    Ok(Threads { database, jobs, done, reads })
+    match opened_end.recv().map_err(StorageError::open).flatten() {
+        Ok(database) => Ok(Threads { database, jobs, done, reads, committer }),
+        Err(error) => {
+            drop(reads);
+            let _ = committer.join();
+            Err(error)
+        }
+    }
 }
 
 /// Opens the database with the mask of the process, then goes back to the shard's core.
@@ -149,9 +167,7 @@ fn serve(
     }
     // The reader ends when the shard has dropped its end; then this is the last handle, and the
     // lock file is free again before anybody hears "closed".
-    if closed.is_some() {
-        let _ = reader.join();
-    }
+    let _ = reader.join();
     drop(database);
     if let Some(to) = closed {
         let _ = to.send(());

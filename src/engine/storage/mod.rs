@@ -292,7 +292,7 @@ impl Store {
         self.0.work.borrow_mut().closing.get_or_insert(0);
         self.0.wake.notify_one();
         let is_settled = self.settled().await;
-        let Some(Threads { database, jobs, done, reads }) = self.0.threads.take() else {
+        let Some(Threads { database, jobs, done, reads, committer }) = self.0.threads.take() else {
             return is_settled;
         };
         drop((database, reads, done));
@@ -300,6 +300,8 @@ impl Store {
         if jobs.send(Job::Close(to)).is_ok() {
             let _ = closed.await;
         }
+        // It has nothing left to do but to return.
+        let _ = committer.join();
         is_settled
     }
 }
@@ -369,15 +371,14 @@ impl Inner {
             }
             (Err(error), trouble) => {
                 self.metrics.failures.inc();
-                let since = trouble.map_or_else(
-                    || {
-                        note(Level::Error, format_args!("storage fails: {error}"));
-                        now
-                    },
-                    |trouble| trouble.since,
-                );
-                work.trouble =
-                    Some(Trouble { error: error.clone(), since, retry_at: now + RETRY_WAIT });
+                if trouble.is_none() {
+                    note(Level::Error, format_args!("storage fails: {error}"));
+                }
+                // New mail that fails meanwhile does not put the next try off.
+                let since = trouble.as_ref().map_or(now, |trouble| trouble.since);
+                let planned = trouble.as_ref().map(|trouble| trouble.retry_at);
+                let retry_at = planned.filter(|at| *at > now).unwrap_or(now + RETRY_WAIT);
+                work.trouble = Some(Trouble { error: error.clone(), since, retry_at });
                 if let Some(tries) = &mut work.closing {
                     *tries += 1;
                 }
@@ -478,9 +479,13 @@ impl Inner {
 }
 
 impl Drop for Inner {
-    /// Lets the pump end; the threads end when their channels do.
+    /// Lets the pump end, and the threads of a store that was never closed: what rides is lost then,
+    /// as in a crash.
     fn drop(&mut self) {
         self.wake.notify_one();
+        if let Some(threads) = self.threads.take() {
+            threads.end();
+        }
     }
 }
 
