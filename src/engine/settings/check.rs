@@ -191,10 +191,16 @@ fn whole(value: &Value) -> Option<i128> {
 fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     let name = name.to_ascii_lowercase();
     names
-        .map(|known| (strsim::jaro_winkler(&name, known), known))
+        .map(|known| (similarity(&name, known), known))
         .filter(|(similarity, _)| *similarity >= SIMILAR_MIN)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, known)| known)
+}
+
+/// One slip of the finger in a short name is what Jaro-Winkler judges too hard.
+fn similarity(name: &str, known: &str) -> f64 {
+    let is_slip = name.len() > 2 && strsim::osa_distance(name, known) <= 1;
+    if is_slip { 1.0 } else { strsim::jaro_winkler(name, known) }
 }
 
 fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {

@@ -158,15 +158,16 @@ mod tests {
 
     #[test]
     fn all_unknown_keys_with_the_nearest_name() {
-        let text = "nam = 'a'\n[limit]\nx = 1\n[[door]]\naddress = '[::1]:25'\n[[door]]\n\
+        let text = "nam = 'a'\n[limit]\nx = 1\n[odor]\n[[door]]\naddress = '[::1]:25'\n[[door]]\n\
                     adress = '[::1]:26'\naddress = '[::1]:25'\nzzz = 1\n";
         assert_eq!(
             problems(text),
             [
                 "h.toml:1:1: unknown key `nam`; did you mean `name`?",
                 "h.toml:2:2: unknown key `limit`; did you mean `limits`?",
-                "h.toml:7:1: unknown key `adress` in `door[1]`; did you mean `address`?",
-                "h.toml:9:1: unknown key `zzz` in `door[1]`; known here: `address`, `colour`, `limits`",
+                "h.toml:4:2: unknown key `odor`; did you mean `door`?",
+                "h.toml:8:1: unknown key `adress` in `door[1]`; did you mean `address`?",
+                "h.toml:10:1: unknown key `zzz` in `door[1]`; known here: `address`, `colour`, `limits`",
             ]
         );
     }

@@ -26,7 +26,7 @@ pub fn reference<T: JsonSchema + Serialize + Default>(intro: &str) -> String {
     let defaults = serde_json::to_value(T::default()).unwrap_or_default();
     let mut page = Page { text: String::new(), is_off: false };
     page.words(intro);
-    page.words("");
+    page.text.push_str("#\n");
     page.words(KEY_TO_SIGNS);
     page.table(schema.root(), &defaults, &mut Vec::new());
     page.text

@@ -179,7 +179,16 @@ impl<'a> Event<'a> {
 
     /// A text field.
     pub fn str(&mut self, key: &'static str, value: &str) -> &mut Self {
-        self.show(key, value)
+        self.key(key);
+        let is_json = self.format == Format::Json;
+        if is_json || !render::is_plain(value.as_bytes()) {
+            self.out.push(b'"');
+            render::escape(value, self.out);
+            self.out.push(b'"');
+        } else {
+            render::escape(value, self.out);
+        }
+        self
     }
 
     /// A text field that is left out when there is nothing to say.

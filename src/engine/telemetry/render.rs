@@ -16,33 +16,42 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
+/// Bytes that begin something to escape: controls, quote, backslash, DEL, and 0xc2, which leads the
+/// C1 controls (U+0080–U+009F) and little else in UTF-8.
+const SPECIAL: [bool; 256] = {
+    let mut special = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        special[byte] = true;
+        byte += 1;
+    }
+    special[b'"' as usize] = true;
+    special[b'\\' as usize] = true;
+    special[0x7f] = true;
+    special[0xc2] = true;
+    special
+};
+
 /// Appends `text` escaped, without quotes.
 pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
-    let bytes = text.as_bytes();
-    let mut plain_from = 0;
-    let mut at = 0;
-    while at < bytes.len() {
-        let length = special_len(&bytes[at..]);
-        if length == 0 {
-            at += 1;
-            continue;
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| SPECIAL[usize::from(*byte)]) {
+        out.extend_from_slice(&rest[..at]);
+        let length = special_len(&rest[at..]);
+        let (special, behind) = rest[at..].split_at(length);
+        match special {
+            // A character of the same page that is no control.
+            [0xc2, 0xa0..=0xff] => out.extend_from_slice(special),
+            _ => escape_one(special, out),
         }
-        out.extend_from_slice(&bytes[plain_from..at]);
-        escape_one(&bytes[at..at + length], out);
-        at += length;
-        plain_from = at;
+        rest = behind;
     }
-    out.extend_from_slice(&bytes[plain_from..]);
+    out.extend_from_slice(rest);
 }
 
-/// The length of the character at the front if it must be escaped, else 0.
+/// The length of the character at the front, which begins with a special byte.
 fn special_len(bytes: &[u8]) -> usize {
-    match bytes {
-        [0..0x20 | b'"' | b'\\' | 0x7f, ..] => 1,
-        // U+0080–U+009F, the C1 controls, in UTF-8.
-        [0xc2, 0x80..0xa0, ..] => 2,
-        _ => 0,
-    }
+    if bytes[0] == 0xc2 { bytes.len().min(2) } else { 1 }
 }
 
 fn escape_one(special: &[u8], out: &mut Vec<u8>) {
@@ -78,9 +87,10 @@ pub(crate) fn decimal(mut value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Whether a value of the text format can stand without quotes.
+/// Whether a value of the text format, escaped or not, can stand without quotes.
 pub(crate) fn is_plain(value: &[u8]) -> bool {
-    !value.is_empty() && !value.iter().any(|byte| matches!(byte, b' ' | b'=' | b'\\'))
+    let is_odd = |byte: &u8| SPECIAL[usize::from(*byte)] || matches!(byte, b' ' | b'=');
+    !value.is_empty() && !value.iter().any(is_odd)
 }
 
 #[cfg(test)]
@@ -98,8 +108,8 @@ mod tests {
     #[test]
     fn known_escapes() {
         assert_eq!(
-            escaped("a\"b\\c\r\n\t\u{1}\u{7f}\u{9b}é"),
-            r#"a\"b\\c\r\n\t\u0001\u007f\u009bé"#
+            escaped("a\"b\\c\r\n\t\u{1}\u{7f}\u{9b}é\u{a0}²"),
+            r#"a\"b\\c\r\n\t\u0001\u007f\u009bé ²"#
         );
     }
 
