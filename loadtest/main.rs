@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use loadtest::{
     message::Label,
     sink::{Delivery, Rules, Sink, Stage},
@@ -60,20 +60,10 @@ struct SinkArguments {
     tempfail_first: u64,
     /// Never answers from this stage on.
     #[arg(long)]
-    stall: Option<StageArgument>,
+    stall: Option<Stage>,
     /// Hangs up instead of acknowledging a message.
     #[arg(long)]
     drop_after_data: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum StageArgument {
-    Greeting,
-    Hello,
-    Mail,
-    Rcpt,
-    Data,
-    Done,
 }
 
 #[derive(clap::Args)]
@@ -124,18 +114,10 @@ fn main() -> ExitCode {
 
 fn run_sink(arguments: SinkArguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     static TAKEN: AtomicU64 = AtomicU64::new(0);
-    let stage = |stage| match stage {
-        StageArgument::Greeting => Stage::Greeting,
-        StageArgument::Hello => Stage::Hello,
-        StageArgument::Mail => Stage::Mail,
-        StageArgument::Rcpt => Stage::Rcpt,
-        StageArgument::Data => Stage::Data,
-        StageArgument::Done => Stage::Done,
-    };
     let rules = Rules {
         reject_rcpt: arguments.reject_rcpt,
         tempfail_first: arguments.tempfail_first,
-        stall: arguments.stall.map(stage),
+        stall: arguments.stall,
         drop_after_data: arguments.drop_after_data,
         lmtp: arguments.lmtp,
         ..Rules::default()

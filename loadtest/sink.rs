@@ -19,7 +19,7 @@ const MESSAGE_BYTES_MAX: usize = 256 << 20;
 const IDLE: Duration = Duration::from_secs(300);
 
 /// Where a sink may fall silent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Stage {
     /// Accepted, but no greeting.
     Greeting,

@@ -1,9 +1,11 @@
 //! Wall-clock time as log lines show it: RFC 3339, UTC, milliseconds.
 //!
 //! The text of the second is kept: a shard that logs thousands of events in one second computes
-//! the calendar once. Days become dates by the era arithmetic of the proleptic Gregorian calendar.
+//! the calendar once.
 
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use jiff::{Span, civil::Date};
 
 const TEXT_BYTES: usize = "2026-11-03T12:00:00.123Z".len();
 const SECONDS_A_DAY: u64 = 86_400;
@@ -44,11 +46,12 @@ impl Stamp {
 
     fn set_second(&mut self, second: u64) {
         self.second = second;
-        let (year, month, day) = date(second / SECONDS_A_DAY);
+        let date = date(second / SECONDS_A_DAY);
+        let part = |value: i8| u64::from(value.unsigned_abs());
         let within = second % SECONDS_A_DAY;
-        put(&mut self.text[0..4], year);
-        put(&mut self.text[5..7], month);
-        put(&mut self.text[8..10], day);
+        put(&mut self.text[0..4], u64::from(date.year().unsigned_abs()));
+        put(&mut self.text[5..7], part(date.month()));
+        put(&mut self.text[8..10], part(date.day()));
         put(&mut self.text[11..13], within / 3600);
         put(&mut self.text[14..16], within / 60 % 60);
         put(&mut self.text[17..19], within % 60);
@@ -62,18 +65,11 @@ fn put(digits: &mut [u8], mut value: u64) {
     }
 }
 
-/// Year, month and day of a day counted from 1970-01-01; years begin in March within an era of
-/// 400 years, so that the leap day comes last.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+/// The calendar day, counted from 1970-01-01; the last one there is for counts past it.
+fn date(days: u64) -> Date {
+    let days = i64::try_from(days).unwrap_or(i64::MAX);
+    let since = Span::new().try_days(days);
+    since.and_then(|since| jiff::civil::date(1970, 1, 1).checked_add(since)).unwrap_or(Date::MAX)
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The text of a report: three parts in a `multipart/report` (RFC 6522 §3): words for a person,
 //! fields for a program (RFC 3464 §2), and the original or its header.
 
-use std::io::Write as _;
-
 use super::{Entry, Kind, Report, decode_xtext};
 use crate::{
     text::{scan_header, write_date},
@@ -128,15 +126,9 @@ impl Page<'_> {
             (false, true) => "message/global-headers",
         };
         self.part(if whole { "Undelivered message" } else { "Its header" }, kind);
-        let header_bytes = scan_header(report.original).header_bytes;
-        // A header alone may be long, too; it is cut at a line.
-        let bytes_max = if whole { usize::MAX } else { header_bytes.min(original_bytes_max) };
-        let text = &report.original[..report.original.len().min(bytes_max)];
-        let end = match memchr::memrchr(b'\n', text) {
-            Some(at) if !whole => at + 1,
-            _ => text.len(),
-        };
-        self.out.extend_from_slice(&text[..end]);
+        let text =
+            if whole { report.original } else { header(report.original, original_bytes_max) };
+        self.out.extend_from_slice(text);
         if !self.out.ends_with(b"\r\n") {
             self.out.extend_from_slice(b"\r\n");
         }
@@ -173,16 +165,19 @@ impl Page<'_> {
     }
 }
 
+/// The header of `original`, cut at a line when it is longer than `bytes_max`.
+fn header(original: &[u8], bytes_max: usize) -> &[u8] {
+    let text = &original[..scan_header(original).header_bytes.min(bytes_max)];
+    memchr::memrchr(b'\n', text).map_or(text, |end| &text[..=end])
+}
+
 /// A boundary that no line of the original can be mistaken for.
 fn boundary(report: &Report<'_>) -> String {
-    let mut text = Vec::new();
     let mut number = 0_u32;
     loop {
-        text.clear();
-        // Writing to a Vec cannot fail.
-        let _ = write!(text, "=_{}.{number}", report.new_id);
-        if memchr::memmem::find(report.original, &text).is_none() {
-            return String::from_utf8_lossy(&text).into_owned();
+        let text = format!("=_{}.{number}", report.new_id);
+        if memchr::memmem::find(report.original, text.as_bytes()).is_none() {
+            return text;
         }
         number += 1;
     }

@@ -88,8 +88,6 @@ pub struct LimitSettings {
     pub header: Bytes,
     /// Octets of a message, announced with SIZE (RFC 1870).
     pub message: Bytes,
-    /// Received fields before a message counts as looping (RFC 5321 §6.3).
-    pub hops: u32,
     /// Memory for messages that are on their way in, a shard. When it is spent, the next message
     /// is told 452 and comes again.
     pub memory_per_shard: Bytes,
@@ -117,7 +115,6 @@ impl Default for LimitSettings {
             text_line: Bytes(16 << 10),
             header: Bytes(256 << 10),
             message: Bytes(50 << 20),
-            hops: 50,
             memory_per_shard: Bytes(256 << 20),
             command_timeout: Span::mins(5),
             data_timeout: Span::mins(3),
@@ -167,7 +164,6 @@ impl LimitSettings {
             self.message.0 < 2 << 30,
             "limits.message must be under 2 GiB: a message is held in memory while it comes in",
         );
-        demand(self.hops >= 10, "limits.hops must be at least 10");
         demand(
             self.client_prefix_ipv4 <= 32 && self.client_prefix_ipv6 <= 128,
             "limits.client_prefix_ipv4 is at most 32, limits.client_prefix_ipv6 at most 128",
@@ -183,7 +179,8 @@ mod tests {
     #[test]
     fn the_defaults_have_no_fault_and_nonsense_has() {
         assert_eq!(LimitSettings::default().faults(), Vec::<String>::new());
-        let few = LimitSettings { recipients_per_message: 10, hops: 1, ..Default::default() };
+        let few =
+            LimitSettings { recipients_per_message: 10, connections: 0, ..Default::default() };
         assert_eq!(few.faults().len(), 2, "{:?}", few.faults());
         let tight = LimitSettings { memory_per_shard: Bytes(1), ..Default::default() };
         assert!(tight.faults()[0].contains("memory_per_shard"));

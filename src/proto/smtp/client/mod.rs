@@ -28,8 +28,8 @@ use self::{
 };
 use crate::types::{Enhanced, Moment, Reply, Severity};
 
-/// A body that leaves faster than this is no slower than its last block (RFC 5321 §4.5.3.2.5 times
-/// blocks, the driver sends a body whole): one `data_block` more for each of these.
+/// The driver sends a body whole, while RFC 5321 §4.5.3.2.5 times its blocks: the deadline allows
+/// one `data_block` for each of these, and one more.
 const BLOCK_BYTES: u64 = 1 << 20;
 
 /// What the next reply is about, outside transactions.
@@ -260,7 +260,7 @@ impl Client {
     }
 
     fn heard_tls(&mut self, more: bool) -> Step {
-        // Octets behind the 220 came in the clear: somebody injected them (CVE-2021-23993's kin).
+        // Octets behind the 220 came in the clear: somebody may have injected them.
         if self.reader.severity() != Severity::Success || more {
             return self.refused(transaction::unexpected(&self.reader));
         }
