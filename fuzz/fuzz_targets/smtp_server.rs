@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use libfuzzer_sys::fuzz_target;
 use proto::{
-    smtp::server::{Answer, LineEndings, Limits, Profile, Protocol, Question, Server, Step},
+    smtp::server::{Answer, Limits, LineEndings, Profile, Protocol, Question, Server, Step},
     types::{Enhanced, Moment, Reply, Timestamp},
 };
 
@@ -40,7 +40,12 @@ struct Dialogue {
     closed: bool,
 }
 
-fn answer(server: &mut Server, question: Question, body: &mut Vec<u8>, talk: &mut Dialogue) -> Answer {
+fn answer(
+    server: &mut Server,
+    question: Question,
+    body: &mut Vec<u8>,
+    talk: &mut Dialogue,
+) -> Answer {
     match question {
         Question::Commit => {
             let envelope = server.take_envelope(Timestamp(0), "fuzz");
@@ -73,19 +78,16 @@ fn talk(profile: &Rc<Profile>, input: &[u8], read_bytes: usize) -> Dialogue {
         from += used;
         idle = if used == 0 { idle + 1 } else { 0 };
         assert!(idle < 200, "the machine turns without taking anything");
+        let fed = !matches!(step, Step::Ask(_));
         while let Step::Ask(question) = step {
             let answer = answer(&mut server, question, &mut body, &mut talk);
             step = server.answer(NOW, answer, &mut talk.out);
-            if step == Step::NeedInput {
-                break;
-            }
         }
         match step {
             Step::Body(piece) => body.extend_from_slice(piece),
-            // Behind an answer there may be input left, or an end that needs none.
-            Step::NeedInput if from < to && used > 0 => {}
+            // Behind an answer, what is left is fed, be it nothing.
+            Step::NeedInput if !fed => {}
             Step::NeedInput if to < input.len() => to = (to + read_bytes).min(input.len()),
-            Step::NeedInput if used > 0 => {}
             Step::NeedInput => return talk,
             Step::Ask(_) | Step::Upgrade => unreachable!("answered, and not offered"),
             Step::Close => {

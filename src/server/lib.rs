@@ -2,4 +2,5 @@
 //! and who may have a connection. Doors never import each other.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod smtpd;

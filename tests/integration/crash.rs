@@ -25,9 +25,11 @@ fn nothing_acknowledged_is_lost_in_twenty_kills() {
     // Slow enough that a backlog builds up: kills meet queued, leased and arriving messages.
     let rules = Rules { delay: Duration::from_millis(8), ..Rules::default() };
     let postbox = Postbox::with(rules);
-    let plan = Plan::relay_to(postbox.address())
-        .quick_retries()
-        .set("delivery", "connections_per_site_max", "8");
+    let plan = Plan::relay_to(postbox.address()).quick_retries().set(
+        "delivery",
+        "connections_per_site_max",
+        "8",
+    );
     let mut server = Server::start(plan);
     let mut random = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos() | 1;
     println!("seed {random}");

@@ -45,7 +45,11 @@ impl Drop for SmallDisk {
 }
 
 fn server_on(disk: &Path, plan: Plan) -> Server {
-    let plan = plan.set("storage", "memory", "\"32 MiB\"").quick_retries();
+    let plan = plan
+        .set("storage", "memory", "\"8 MiB\"")
+        .set("storage", "ballast", "\"8 MiB\"")
+        .set("storage", "free_min", "\"16 MiB\"")
+        .quick_retries();
     Server::start_on(plan, tempfile::tempdir().unwrap(), disk.join("data"))
 }
 

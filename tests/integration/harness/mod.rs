@@ -43,11 +43,10 @@ pub fn free_port() -> u16 {
 
 /// Runs a program of Debian's to its end, within a minute.
 pub fn run_program(program: &str, arguments: &[&str]) -> Output {
-    let output = Command::new("timeout")
-        .args(["60", program])
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|error| panic!("{program}: {error} (scripts/packages test installs it)"));
+    let output =
+        Command::new("timeout").args(["60", program]).args(arguments).output().unwrap_or_else(
+            |error| panic!("{program}: {error} (scripts/packages test installs it)"),
+        );
     println!(
         "{program} {} -> {}\n{}{}",
         arguments.join(" "),

@@ -83,7 +83,10 @@ impl Plan {
         ));
         sections.push((
             "relay",
-            vec![format!("networks = {:?}", self.networks), format!("domains = {:?}", self.domains)],
+            vec![
+                format!("networks = {:?}", self.networks),
+                format!("domains = {:?}", self.domains),
+            ],
         ));
         let nameservers: Vec<_> = self.nameservers.iter().map(SocketAddr::to_string).collect();
         sections.push(("dns", vec![format!("nameservers = {nameservers:?}")]));

@@ -100,16 +100,8 @@ impl Server {
         self.events().into_iter().filter(|event| event["event"] == kind).collect()
     }
 
-    pub fn wait_log(&self, mark: &str, seconds: u64) {
-        wait_until(&format!("{mark:?} in the log"), seconds, || self.log_text().contains(mark));
-    }
-
     pub fn talk(&self) -> Talk {
         Talk::connect(self.address())
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.as_ref().expect("a running server").id()
     }
 
     pub fn signal(&self, signal: Signal) {
