@@ -11,12 +11,11 @@ export RINGPOST_CACHE ?= $(HOME)/.cache/ringpost
 export CARGO_TARGET_DIR ?= $(RINGPOST_CACHE)/target
 export PATH := $(HOME)/.cargo/bin:$(PATH):$(RINGPOST_CACHE)/tools/bin
 
-BIN := $(CARGO_TARGET_DIR)/release
 CARGO := cargo
 # Expands in a recipe: RocksDB is compiled once, on its own (scripts/rocksdb says why).
 ROCKSDB = ROCKSDB_LIB_DIR=$$(scripts/rocksdb) ROCKSDB_STATIC=1
 
-.PHONY: help test build fmt lint deny advisories bench  fuzz-short clean
+.PHONY: help test build fmt lint deny advisories bench fuzz-short clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
