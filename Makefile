@@ -15,11 +15,21 @@ CARGO := cargo
 # Expands in a recipe: RocksDB is compiled once, on its own (scripts/rocksdb says why).
 ROCKSDB = ROCKSDB_LIB_DIR=$$(scripts/rocksdb) ROCKSDB_STATIC=1
 
-.PHONY: help test build fmt lint deny advisories bench fuzz-short clean
+MESSAGES ?= 5000
+ARGS ?=
+BIN = $(CARGO_TARGET_DIR)/release
+
+.PHONY: help demo run test build bench-compare fmt lint deny advisories bench fuzz-short clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do \
 	  printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+demo: build ## build, start, relay MESSAGES=5000 to a built-in sink, and tell what happened
+	@$(BIN)/ringpost-loadtest demo --server $(BIN)/ringpost --config config/dev.toml --messages $(MESSAGES)
+
+run: build ## serve with config/dev.toml until ^C
+	@$(BIN)/ringpost serve --config config/dev.toml
 
 test: ## every check and test, installing what they need; what CI runs
 	@scripts/test
@@ -44,6 +54,10 @@ advisories: ## known vulnerabilities (fetches the advisory database)
 bench: ## criterion benches; FILTER=name runs some
 	@scripts/packages build
 	$(ROCKSDB) $(CARGO) bench --locked --profile release -- $(FILTER)
+
+bench-compare: build ## relay rates and cost beside Debian's Postfix (root); ARGS="--rounds 3 …"
+	@scripts/packages test bench
+	scripts/bench-compare --server $(BIN)/ringpost $(ARGS)
 
 fuzz-short: ## each fuzz target for SECONDS_EACH=20, when a nightly toolchain is there
 	@scripts/test fuzz

@@ -8,3 +8,4 @@
 pub mod delivery;
 pub mod policy;
 pub mod queue;
+pub mod random;

@@ -1,6 +1,10 @@
-//! Floor 3: the doors. `smtpd` is begun: what an administrator says about listeners and limits,
-//! and who may have a connection. Doors never import each other.
+//! Floor 3: the doors, boot and the command line.
+//!
+//! `smtpd` takes mail, `admin` answers administrators on a Unix socket, `cli` is its other end and
+//! everything that people type, `boot` puts the house together. Doors never import each other.
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod boot;
+pub mod cli;
 pub mod smtpd;

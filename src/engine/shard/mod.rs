@@ -38,7 +38,7 @@ pub use pin::unpin_thread;
 pub use post::{PostError, Remote};
 pub use start::{Shards, start};
 pub use stream::Stream;
-pub use sweep::Deadline;
+pub use sweep::{Brake, Deadline};
 
 /// Why shards could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]

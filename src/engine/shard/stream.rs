@@ -16,7 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{
     buffer::{Filling, InFlight, Part, Sending, Stable},
     clock,
-    sweep::{Deadline, Registration, Registry},
+    sweep::{Brake, Deadline, Registration, Registry},
 };
 
 /// Read in one piece while lingering.
@@ -125,6 +125,12 @@ impl Stream {
     #[must_use]
     pub fn deadline(&self) -> &Deadline {
         &self.registration.live.deadline
+    }
+
+    /// For whoever may have to end this connection's wait.
+    #[must_use]
+    pub fn brake(&self) -> Brake {
+        Brake::of(&self.registration.live)
     }
 
     /// Who is at the other end.

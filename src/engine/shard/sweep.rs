@@ -99,6 +99,21 @@ impl Live {
     }
 }
 
+/// Ends a stream's wait from elsewhere on its shard; outliving the stream does no harm.
+#[derive(Clone, Debug)]
+pub struct Brake(Rc<Live>);
+
+impl Brake {
+    pub(super) fn of(live: &Rc<Live>) -> Self {
+        Self(Rc::clone(live))
+    }
+
+    /// The stream's deadline has passed, as it were: a pending `recv` returns 0 within a tick.
+    pub fn pull(&self) {
+        self.0.deadline.set(0);
+    }
+}
+
 /// All live sockets of one shard.
 #[derive(Default)]
 pub(super) struct Registry {

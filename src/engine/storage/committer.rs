@@ -24,11 +24,13 @@ use crate::shard;
 pub(super) enum Job {
     /// Write and sync `writes`, then the riders.
     Write { writes: WriteBatch, riders: Vec<Group> },
+    /// Give removed data's room back; answered as a write of nothing.
+    Tidy,
     /// Close the database and say so.
     Close(oneshot::Sender<()>),
 }
 
-/// Committer to shard: one per [`Job::Write`].
+/// Committer to shard: one per [`Job::Write`] or [`Job::Tidy`].
 pub(super) struct Done {
     pub result: Result<(), StorageError>,
     /// Given back when the write failed; empty otherwise.
@@ -148,14 +150,14 @@ fn serve(
 ) {
     let mut closed = None;
     while let Ok(job) = jobs.recv() {
-        let (writes, riders) = match job {
-            Job::Write { writes, riders } => (writes, riders),
+        let report = match job {
+            Job::Write { writes, riders } => write(&database, &mut ballast, writes, riders),
+            Job::Tidy => tidy(&database),
             Job::Close(to) => {
                 closed = Some(to);
                 break;
             }
         };
-        let report = write(&database, &mut ballast, writes, riders);
         let is_ok = report.result.is_ok();
         if done.send(report).is_err() {
             break;
@@ -191,6 +193,13 @@ fn write(
     let riders = if result.is_ok() { Vec::new() } else { riders };
     let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     Done { result, riders, took_us }
+}
+
+fn tidy(database: &Database) -> Done {
+    let started = Instant::now();
+    database.tidy();
+    let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    Done { result: Ok(()), riders: Vec::new(), took_us }
 }
 
 fn start_reader(

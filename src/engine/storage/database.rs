@@ -104,6 +104,14 @@ impl Database {
         at.status().map_err(|error| StorageError::of(&error))
     }
 
+    /// Gives the disk back what removed keys and their blobs take. RocksDB does so by itself as new
+    /// data comes; while the disk is full none does.
+    pub(super) fn tidy(&self) {
+        for family in (0..self.families.len()).filter(|at| !self.families[*at].overwrites) {
+            self.db.compact_range_cf(self.handle(family), None::<&[u8]>, None::<&[u8]>);
+        }
+    }
+
     /// The last key of a family.
     pub(super) fn last_key(&self, family: usize) -> Result<Option<Vec<u8>>, StorageError> {
         let mut at = self.db.raw_iterator_cf(self.handle(family));

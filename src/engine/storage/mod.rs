@@ -56,6 +56,8 @@ const RIDE_WAIT: Duration = Duration::from_millis(5);
 const RIDERS_ENOUGH: usize = 128;
 /// A failing store is tried again after this long.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// A full disk is tidied again after this long, if more has been removed.
+const TIDY_WAIT: Duration = Duration::from_secs(5);
 /// Tries that a close makes on a failing store before it gives up.
 const CLOSE_TRIES: u32 = 3;
 /// A new batch makes room for this much at once.
@@ -86,6 +88,9 @@ struct Work {
     rider_since: Option<Instant>,
     in_flight: Option<Flight>,
     trouble: Option<Trouble>,
+    /// Something has been removed since the store was tidied.
+    untidy: bool,
+    tidied_at: Option<Instant>,
     closing: Option<u32>,
     idle_waiters: Vec<oneshot::Sender<()>>,
 }
@@ -93,6 +98,7 @@ struct Work {
 struct Flight {
     cell: Option<Rc<Outcome>>,
     riders: usize,
+    tidies: bool,
 }
 
 struct Trouble {
@@ -333,10 +339,14 @@ impl Inner {
             if work.in_flight.is_some() {
                 return Turn::Wait;
             }
-            let Some((filling, riders)) = self.choose(work) else {
-                return self.idle(work);
-            };
-            self.hand_over(work, threads, filling, riders);
+            match self.choose(work) {
+                Some((filling, riders)) => self.hand_over(work, threads, filling, riders),
+                None if self.is_to_tidy(work) && threads.jobs.send(Job::Tidy).is_ok() => {
+                    work.untidy = false;
+                    work.in_flight = Some(Flight { cell: None, riders: 0, tidies: true });
+                }
+                None => return self.idle(work),
+            }
         }
     }
 
@@ -345,6 +355,12 @@ impl Inner {
         let cell = {
             let work = &mut *self.work.borrow_mut();
             let flight = work.in_flight.take();
+            if flight.as_ref().is_some_and(|flight| flight.tidies) {
+                work.tidied_at = Some(Instant::now());
+                self.guard.forget();
+                return;
+            }
+            work.untidy |= done.riders.is_empty() && flight.as_ref().is_some_and(|f| f.riders > 0);
             for group in done.riders.into_iter().rev() {
                 work.riders.push_front(group);
             }
@@ -384,6 +400,12 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Whether removed data takes room on a disk that has none.
+    fn is_to_tidy(&self, work: &Work) -> bool {
+        let is_early = work.tidied_at.is_some_and(|at| at.elapsed() < TIDY_WAIT);
+        work.untidy && work.closing.is_none() && !is_early && !self.guard.look().1
     }
 
     /// What to hand over now, if anything.
@@ -439,12 +461,12 @@ impl Inner {
             threads.database.put(&mut writes, self.probe_family, PROBE_KEY, b"");
         }
         self.metrics.riders.add(riders.len() as u64);
-        work.in_flight = Some(Flight { cell, riders: riders.len() });
+        work.in_flight = Some(Flight { cell, riders: riders.len(), tidies: false });
         if let Err(unsent) = threads.jobs.send(Job::Write { writes, riders }) {
             // The committer died of a panic: everything fails from here on.
             let riders = match unsent.0 {
                 Job::Write { riders, .. } => riders,
-                Job::Close(_) => Vec::new(),
+                Job::Tidy | Job::Close(_) => Vec::new(),
             };
             let cell = work.in_flight.take().and_then(|flight| flight.cell);
             for group in riders.into_iter().rev() {
@@ -473,6 +495,9 @@ impl Inner {
         match (&work.trouble, work.rider_since) {
             (Some(trouble), _) => Turn::WaitUntil(trouble.retry_at),
             (None, Some(since)) => Turn::WaitUntil(since + RIDE_WAIT),
+            (None, None) if work.untidy && !self.guard.look().1 => {
+                Turn::WaitUntil(work.tidied_at.unwrap_or_else(Instant::now) + TIDY_WAIT)
+            }
             (None, None) => Turn::Wait,
         }
     }

@@ -61,6 +61,11 @@ impl Guard {
         (self.free.get(), self.free.get() >= self.need)
     }
 
+    /// The figure is known to be wrong.
+    pub(super) fn forget(&self) {
+        self.checked.set(None);
+    }
+
     /// Counts what was handed over for writing.
     pub(super) fn wrote(&self, bytes: u64) {
         self.written.set(self.written.get().saturating_add(bytes));

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// The bounds of the delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,31 @@
-//! Delivery: where mail goes next, and in which order hosts are tried (RFC 5321 §5).
+//! Delivery: takes leases from a queue, hands messages to the next hop, settles (RFC 5321 §5).
 //!
-//! Only the deciding parts stand so far: routes ([`route`]), the hosts of a domain with the loop
-//! and null-MX rules ([`mx`]), and how long a failing site rests ([`backoff`]). None of them does
-//! I/O or reads a clock; randomness comes from [`random`], which can be seeded. Connections,
-//! sites and verdicts follow with the queue.
+//! What must stay true:
+//! * one message to several recipients of a site goes there in one transaction, whatever their domains;
+//! * a site (all domains with the same MX hosts, or a route's hosts) never has more connections than
+//!   its limit, over all shards; a shard that waits for one gets its share;
+//! * a dead or slow site costs only itself: its mail rests with it, its connections are few until it
+//!   has answered, and it cannot take the room of others;
+//! * what became of a recipient is decided in [`verdict`] and nowhere else.
+//!
+//! How it fails: a connection that breaks settles its recipients as deferred, a task that panics gives
+//! its leases back. `route`, `mx` and `backoff` are pure; `lookup` finds sites, `table` shares out
+//! connections, `site` queues, `connect` and `speak` talk, `run` takes leases.
 
-pub mod backoff;
+mod backoff;
+mod connect;
+mod job;
+mod lookup;
+mod metrics;
 pub mod mx;
-pub mod random;
 pub mod route;
+mod run;
 pub mod settings;
+mod site;
+mod speak;
+mod table;
+mod verdict;
+
+pub use metrics::Metrics;
+pub use run::{Delivery, Parts};
+pub use table::SiteTable;

@@ -13,7 +13,8 @@ use std::{
 use engine::dns::Mx;
 use proto::types::Domain;
 
-use super::{random::Random, settings::Family};
+use super::settings::Family;
+use crate::random::Random;
 
 /// A host of a site, with its rank.
 #[derive(Clone, Debug, PartialEq, Eq)]

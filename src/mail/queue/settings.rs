@@ -50,3 +50,29 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// What cannot work, in words; empty when all is well.
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut demand = |holds: bool, text: &str| {
+            if !holds {
+                faults.push(text.to_owned());
+            }
+        };
+        demand(self.retry_first.as_ms() > 0, "queue.retry_first must be more than nothing");
+        demand(
+            self.retry_max.get() >= self.retry_first.get(),
+            "queue.retry_max is under retry_first",
+        );
+        demand(
+            (1.0..=100.0).contains(&self.retry_factor),
+            "queue.retry_factor must be 1.0 to 100.0",
+        );
+        demand((0.0..=0.9).contains(&self.retry_jitter), "queue.retry_jitter must be 0.0 to 0.9");
+        demand(self.leases_max > 0, "queue.leases_max must be at least 1");
+        demand(self.messages_max > 0, "queue.messages_max must be at least 1");
+        faults
+    }
+}

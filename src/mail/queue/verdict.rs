@@ -17,6 +17,7 @@ pub struct Remote {
 impl std::fmt::Display for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.addr {
+            Some(addr) if self.name.starts_with('[') => write!(f, "{}:{}", self.name, addr.port()),
             Some(addr) => write!(f, "{}[{}]:{}", self.name, addr.ip(), addr.port()),
             None => f.write_str(&self.name),
         }

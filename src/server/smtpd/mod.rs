@@ -1,7 +1,24 @@
-//! The SMTP door: settings of listeners and limits, and the gate that counts connections.
+//! The SMTP door: listeners, the driver of `proto::smtp::server`, and what strangers may use up.
 //!
-//! The driver that puts a socket and the machine of `proto::smtp::server` together comes with the
-//! queue that it hands messages to.
+//! A shard has one [`Door`]. It owns the connections that the shard accepted and the memory of the
+//! messages on their way in. What must stay true: a message is acknowledged only after the queue has
+//! said that it is on stable storage; whatever a client does is bounded by [`LimitSettings`] before
+//! it is done. How it fails: the client hears 4yz or 5yz; a panic ends its connection alone.
+//!
+//! `door` accepts and drains, `session` drives one connection, `intake` takes in one message, `proxy`
+//! reads PROXY headers, `gate` counts clients over all shards, `rules` are the settings compiled.
 
-pub mod gate;
-pub mod settings;
+mod door;
+mod gate;
+mod intake;
+mod metrics;
+mod proxy;
+mod rules;
+mod session;
+mod settings;
+
+pub use door::{Door, Parts};
+pub use gate::Gate;
+pub use metrics::Metrics;
+pub use rules::{Rules, Told};
+pub use settings::{LimitSettings, LineEndings, ListenerSettings, Protocol};

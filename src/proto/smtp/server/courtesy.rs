@@ -21,6 +21,7 @@ impl Server {
 
     pub(super) fn quit(&mut self, argument: &str, out: &mut Vec<u8>) -> Outcome {
         command::none(argument)?;
+        self.quit = true;
         let step: Step<'static> = self.refuse(&replies::BYE, out);
         Ok(Some(step))
     }

@@ -50,7 +50,7 @@ pub enum Step<'i> {
     Ask(Question),
     /// A piece of the message, without stuffed dots: keep it, then feed what is left, be it
     /// nothing. What was kept is the message once [`Question::Commit`] is asked, and is thrown
-    /// away when [`Question::Data`] is asked or [`Server::in_body`] ends without it.
+    /// away when [`Question::Data`] is asked or [`Server::has_message`] ends without it.
     Body(&'i [u8]),
     /// Send `out`, do the TLS handshake, then call [`Server::upgraded`]. The input is empty.
     Upgrade,
@@ -99,7 +99,8 @@ pub struct Server {
     body: Option<BodyReader>,
     messages: u32,
     errors: u32,
-    draining: bool,
+    /// `QUIT` was said: the peer expects the end.
+    quit: bool,
     deadline: Moment,
     message_deadline: Moment,
     session_deadline: Moment,
@@ -153,7 +154,7 @@ impl Server {
             body: None,
             messages: 0,
             errors: 0,
-            draining: false,
+            quit: false,
             deadline: now.after(profile.limits.command_timeout),
             message_deadline: Moment::NEVER,
             session_deadline: now.after(profile.limits.session_timeout),

@@ -39,10 +39,18 @@ impl Server {
         Step::Close
     }
 
-    /// The server is stopping: the next command is told 421 4.3.2. A message that is arriving is
-    /// still taken.
-    pub const fn drain(&mut self) {
-        self.draining = true;
+    /// The server is stopping: 421 4.3.2 (RFC 5321 §3.8). The driver lets a message that is arriving
+    /// come to its end first.
+    pub fn stop(&mut self, out: &mut Vec<u8>) -> Step<'static> {
+        if !matches!(self.state, State::Closed) {
+            self.close_saying(replies::STOPPING, out);
+        }
+        Step::Close
+    }
+
+    /// Whether the peer has said `QUIT`, and so expects the end.
+    pub const fn has_quit(&self) -> bool {
+        self.quit
     }
 
     /// While a message arrives: swallow the rest, then say `reply` instead of asking to commit.
@@ -75,6 +83,11 @@ impl Server {
     /// Whether a message is arriving, and large reads pay.
     pub const fn in_body(&self) -> bool {
         matches!(self.state, State::Text | State::Chunk(_))
+    }
+
+    /// Whether a message has begun and not ended: also between `BDAT` chunks.
+    pub const fn has_message(&self) -> bool {
+        self.body.is_some()
     }
 
     /// What the peer calls itself; empty before `HELO`.
@@ -155,9 +168,6 @@ impl Server {
         more: bool,
         out: &mut Vec<u8>,
     ) -> Flow<'static> {
-        if self.draining && verb != Verb::Quit {
-            return self.close_saying(replies::STOPPING, out);
-        }
         let outcome = match verb {
             Verb::Ehlo | Verb::Helo | Verb::Lhlo => self.hello(verb, argument, out),
             Verb::Mail => self.mail(argument, out),

@@ -134,15 +134,17 @@ fn no_deadline_while_the_driver_thinks() {
 }
 
 #[test]
-fn draining_lets_a_message_finish() {
+fn a_stopping_server_says_so_once() {
     let mut session = with(Limits::default());
-    session.feed(BEGIN);
-    session.feed(b"DATA\r\nx\r\n");
-    session.server.drain();
-    assert_eq!(session.feed(b".\r\n"), "250 2.0.0 Ok: queued as ID\r\n");
-    let said = session.feed(b"MAIL FROM:<a@b.c>\r\n");
-    assert_eq!(said, "421 4.3.2 mx.example.org Server is stopping, closing connection\r\n");
-    assert!(session.closed);
+    assert!(!session.server.has_quit());
+    let mut out = Vec::new();
+    assert_eq!(session.server.stop(&mut out), Step::Close);
+    assert_eq!(session.server.stop(&mut out), Step::Close);
+    assert_eq!(out, b"421 4.3.2 mx.example.org Server is stopping, closing connection\r\n");
+    assert!(!session.server.has_quit(), "we ended it, not the peer");
+    let mut session = with(Limits::default());
+    session.feed(b"QUIT\r\n");
+    assert!(session.server.has_quit() && session.closed);
 }
 
 #[test]

@@ -1,0 +1,326 @@
+//! Taking leases and sending them on their ways: the delivery of one shard.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use engine::dns::Resolver;
+use engine::shard::Shard;
+use proto::smtp::client::Config;
+use proto::types::Host as Place;
+use tokio::sync::Notify;
+
+use super::backoff::Backoff;
+use super::job::{Job, Room};
+use super::lookup::{Directory, Found};
+use super::metrics::Metrics;
+use super::mx::Own;
+use super::route::{RouteError, Routes};
+use super::settings::{HopProtocol, RouteSettings, Settings};
+use super::site::Site;
+use super::table::SiteTable;
+use crate::queue::{Lease, Queue, Verdict};
+use crate::random::Random;
+
+/// Leases taken before everybody else on the shard has a turn.
+const LEASES_A_TURN: u32 = 16;
+
+/// What a delivery is made with.
+pub struct Parts {
+    /// The shard it is on.
+    pub shard: Shard,
+    /// How mail leaves.
+    pub settings: Arc<Settings>,
+    /// Ways that some mail takes.
+    pub routes: Vec<RouteSettings>,
+    /// By what we recognise ourselves.
+    pub own: Own,
+    /// Our name.
+    pub hostname: Rc<str>,
+    /// The shard's resolver.
+    pub resolver: Resolver,
+    /// Shared by all shards.
+    pub sites: Arc<SiteTable>,
+    /// The shard's numbers.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The delivery of one shard. Clones share it.
+#[derive(Clone)]
+pub struct Delivery(Rc<Core>);
+
+/// What its rooms share.
+pub(super) struct Core {
+    pub shard: Shard,
+    pub own: Own,
+    pub resolver: Resolver,
+    pub metrics: Arc<Metrics>,
+    pub random: Random,
+    pub room: Rc<Room>,
+    pub directory: Directory,
+    hostname: Rc<str>,
+    plan: RefCell<Rc<Plan>>,
+    sites: Arc<SiteTable>,
+    berths: Cell<u32>,
+    /// Of these, to sites that have not answered.
+    doubtful: Cell<u32>,
+    /// Sites that wait for room on the shard.
+    waiting: RefCell<VecDeque<Rc<Site>>>,
+    stopping: Cell<bool>,
+    stop: Notify,
+}
+
+/// The settings, compiled; swapped as a whole.
+pub(super) struct Plan {
+    pub settings: Arc<Settings>,
+    pub routes: Routes,
+    pub backoff: Backoff,
+    smtp: Rc<Config>,
+    lmtp: Rc<Config>,
+}
+
+impl Delivery {
+    /// A delivery that has nothing to do yet.
+    ///
+    /// # Errors
+    /// The first route that makes no sense.
+    pub fn new(parts: Parts) -> Result<Self, RouteError> {
+        let Parts { shard, settings, routes, own, hostname, resolver, sites, metrics } = parts;
+        let plan = Plan::compile(settings, &routes, &hostname)?;
+        Ok(Self(Rc::new(Core {
+            shard,
+            own,
+            resolver,
+            random: Random::new(),
+            room: Room::new(Arc::clone(&metrics)),
+            metrics,
+            directory: Directory::default(),
+            hostname,
+            plan: RefCell::new(Rc::new(plan)),
+            sites,
+            berths: Cell::new(0),
+            doubtful: Cell::new(0),
+            waiting: RefCell::default(),
+            stopping: Cell::new(false),
+            stop: Notify::new(),
+        })))
+    }
+
+    /// Delivers what `queue` hands out, until it closes or this is drained. Several queues may be
+    /// run at once.
+    pub async fn run(&self, queue: Queue) {
+        let core = &self.0;
+        let mut taken = 0_u32;
+        while !core.is_stopping() {
+            let active_max = core.plan().messages_active_max();
+            tokio::select! {
+                biased;
+                () = core.stop.notified() => return,
+                () = core.room.wait(active_max) => {}
+            }
+            let lease = tokio::select! {
+                biased;
+                () = core.stop.notified() => return,
+                lease = queue.lease() => lease,
+            };
+            let Some(lease) = lease else { return };
+            core.dispatch(lease);
+            taken = taken.wrapping_add(1);
+            if taken.is_multiple_of(LEASES_A_TURN) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Takes new settings; what is on its way goes on as it began.
+    ///
+    /// # Errors
+    /// The first route that makes no sense; the old settings stay then.
+    pub fn reload(
+        &self,
+        settings: Arc<Settings>,
+        routes: &[RouteSettings],
+    ) -> Result<(), RouteError> {
+        let plan = Plan::compile(settings, routes, &self.0.hostname)?;
+        self.0.plan.replace(Rc::new(plan));
+        self.0.directory.forget();
+        Ok(())
+    }
+
+    /// Takes no new leases, gives back what waits, and lets what is on its way end, for `patience`
+    /// at most.
+    pub async fn drain(&self, patience: Duration) {
+        let core = &self.0;
+        core.stopping.set(true);
+        core.stop.notify_waiters();
+        core.waiting.borrow_mut().clear();
+        for site in core.directory.sites() {
+            site.clear();
+        }
+        // What is not done by then is given back when its task ends.
+        let _ = tokio::time::timeout(patience, core.room.wait(1)).await;
+    }
+}
+
+impl Plan {
+    fn compile(
+        settings: Arc<Settings>,
+        routes: &[RouteSettings],
+        hostname: &str,
+    ) -> Result<Self, RouteError> {
+        let helo = if settings.helo.is_empty() { hostname } else { &settings.helo };
+        let smtp = Config { timeouts: settings.timeouts.to_timeouts(), ..Config::new(helo) };
+        Ok(Self {
+            routes: Routes::compile(routes, settings.port)?,
+            backoff: Backoff {
+                first: settings.site_backoff_first.get(),
+                max: settings.site_backoff_max.get(),
+            },
+            lmtp: Rc::new(Config { lmtp: true, ..smtp.clone() }),
+            smtp: Rc::new(smtp),
+            settings,
+        })
+    }
+
+    pub fn config(&self, protocol: HopProtocol) -> &Rc<Config> {
+        match protocol {
+            HopProtocol::Smtp => &self.smtp,
+            HopProtocol::Lmtp => &self.lmtp,
+        }
+    }
+
+    pub fn hosts_max(&self) -> usize {
+        self.settings.hosts_max.max(1) as usize
+    }
+
+    pub fn addresses_max(&self) -> usize {
+        self.settings.addresses_max.max(1) as usize
+    }
+
+    pub fn messages_active_max(&self) -> usize {
+        self.settings.messages_active_max.max(1) as usize
+    }
+
+    /// The local address for connections to `peer`.
+    pub fn source(&self, peer: IpAddr) -> Option<IpAddr> {
+        self.settings.source_addresses.iter().copied().find(|ip| ip.is_ipv4() == peer.is_ipv4())
+    }
+}
+
+impl Core {
+    pub fn plan(&self) -> Rc<Plan> {
+        Rc::clone(&self.plan.borrow())
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
+    pub fn sites_table(&self) -> &Arc<SiteTable> {
+        &self.sites
+    }
+
+    /// Sends a message on its ways: at once where they are known, else when they have been found.
+    fn dispatch(self: &Rc<Self>, lease: Lease) {
+        let lease = Rc::new(lease);
+        let mut groups: Vec<(Found, Vec<u32>)> = Vec::with_capacity(1);
+        for index in &lease.recipients {
+            let place = lease.envelope.recipients[*index as usize].address.host();
+            match self.known(place) {
+                Some(found) => add(&mut groups, found, *index),
+                None => return self.dispatch_later(lease),
+            }
+        }
+        self.send_off(&lease, groups);
+    }
+
+    /// Some of its domains have to be looked up.
+    fn dispatch_later(self: &Rc<Self>, lease: Rc<Lease>) {
+        let core = Rc::clone(self);
+        // It counts as active meanwhile.
+        let waiting = Job::new(&lease, Vec::new(), &self.room);
+        self.shard.spawn(async move {
+            let mut groups: Vec<(Found, Vec<u32>)> = Vec::new();
+            for index in &lease.recipients {
+                let found = match lease.envelope.recipients[*index as usize].address.host() {
+                    Place::Name(domain) => core.find(domain.as_str()).await,
+                    literal @ Place::Literal(_) => match core.known(literal) {
+                        Some(found) => found,
+                        None => continue,
+                    },
+                };
+                add(&mut groups, found, *index);
+            }
+            if !core.is_stopping() {
+                core.send_off(&lease, groups);
+            }
+            drop(waiting);
+        });
+    }
+
+    fn send_off(self: &Rc<Self>, lease: &Rc<Lease>, groups: Vec<(Found, Vec<u32>)>) {
+        for (found, recipients) in groups {
+            match found {
+                Found::Site(site) => site.push(self, Job::new(lease, recipients, &self.room)),
+                Found::Nowhere(verdict) => {
+                    let part: Vec<(u32, Verdict)> =
+                        recipients.into_iter().map(|index| (index, verdict.clone())).collect();
+                    lease.settle(&part);
+                }
+            }
+        }
+    }
+
+    /// Whether another connection may be opened; half of all are kept for sites that answer.
+    pub fn has_berth(&self, answers: bool) -> bool {
+        let max = self.plan.borrow().settings.connections_max.max(2);
+        self.berths.get() < max && (answers || self.doubtful.get() < max / 2)
+    }
+
+    pub fn take_berth(&self, doubtful: bool) {
+        self.berths.set(self.berths.get() + 1);
+        self.doubtful.set(self.doubtful.get() + u32::from(doubtful));
+        self.metrics.connections.add(1);
+    }
+
+    /// A site that had not answered does.
+    pub fn trust_berth(&self) {
+        self.doubtful.set(self.doubtful.get() - 1);
+    }
+
+    pub fn leave_berth(&self, doubtful: bool) {
+        self.berths.set(self.berths.get() - 1);
+        self.doubtful.set(self.doubtful.get() - u32::from(doubtful));
+        self.metrics.connections.sub(1);
+    }
+
+    pub fn wait_for_berth(&self, site: &Rc<Site>) {
+        self.waiting.borrow_mut().push_back(Rc::clone(site));
+    }
+
+    /// A connection has ended: those that wait for its place are asked again, each once.
+    pub fn call_waiting(self: &Rc<Self>) {
+        let waiting = self.waiting.take();
+        for site in waiting {
+            site.called(self);
+        }
+    }
+}
+
+/// Recipients of the same site go together.
+fn add(groups: &mut Vec<(Found, Vec<u32>)>, found: Found, index: u32) {
+    let is_same = |other: &Found| match (other, &found) {
+        (Found::Site(one), Found::Site(other)) => Rc::ptr_eq(one, other),
+        (Found::Nowhere(one), Found::Nowhere(other)) => one == other,
+        _ => false,
+    };
+    match groups.iter_mut().rev().find(|(other, _)| is_same(other)) {
+        Some((_, recipients)) => recipients.push(index),
+        None => groups.push((found, vec![index])),
+    }
+}

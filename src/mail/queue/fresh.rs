@@ -1,0 +1,88 @@
+//! Mail that has just come, kept in memory so that its first attempt reads nothing from the disk.
+//!
+//! What must stay true: it never holds more octets than it may. When it is full, newcomers are not
+//! kept: those that are kept already are due sooner.
+
+use std::{collections::HashMap, rc::Rc};
+
+use bytes::Bytes;
+use foldhash::fast::RandomState;
+use proto::types::Envelope;
+
+use super::MessageId;
+
+/// About what an entry costs beside its body.
+const ENTRY_BYTES: usize = 512;
+
+/// Envelopes and bodies by id.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    kept: HashMap<MessageId, (Rc<Envelope>, Bytes), RandomState>,
+    bytes: usize,
+    bytes_max: usize,
+}
+
+impl Fresh {
+    pub fn new(bytes_max: usize) -> Self {
+        Self { kept: HashMap::default(), bytes: 0, bytes_max }
+    }
+
+    pub fn set_bytes_max(&mut self, bytes_max: usize) {
+        self.bytes_max = bytes_max;
+    }
+
+    pub fn insert(&mut self, id: MessageId, envelope: Envelope, body: Bytes) {
+        let cost = body.len() + ENTRY_BYTES;
+        if self.bytes + cost <= self.bytes_max {
+            self.bytes += cost;
+            self.kept.insert(id, (Rc::new(envelope), body));
+        }
+    }
+
+    pub fn envelope(&self, id: MessageId) -> Option<Rc<Envelope>> {
+        self.kept.get(&id).map(|(envelope, _)| Rc::clone(envelope))
+    }
+
+    pub fn body(&self, id: MessageId) -> Option<Bytes> {
+        self.kept.get(&id).map(|(_, body)| body.clone())
+    }
+
+    pub fn remove(&mut self, id: MessageId) {
+        if let Some((_, body)) = self.kept.remove(&id) {
+            self.bytes -= body.len() + ENTRY_BYTES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::types::{BodyKind, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn it_is_bounded_and_keeps_the_oldest() {
+        let envelope = Envelope {
+            sender: None,
+            recipients: Vec::new(),
+            body: BodyKind::SevenBit,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            arrived: Timestamp(0),
+            size: 0,
+            origin: "test".into(),
+        };
+        let mut fresh = Fresh::new(3000);
+        let body = Bytes::from(vec![b'x'; 800]);
+        for id in 1..=3 {
+            fresh.insert(MessageId(id), envelope.clone(), body.clone());
+        }
+        let kept = |fresh: &Fresh, id| fresh.body(MessageId(id)).is_some();
+        assert!(kept(&fresh, 1) && kept(&fresh, 2) && !kept(&fresh, 3));
+        fresh.remove(MessageId(1));
+        fresh.remove(MessageId(1));
+        fresh.insert(MessageId(4), envelope, body);
+        assert!(fresh.envelope(MessageId(4)).is_some() && fresh.bytes == 2 * (800 + ENTRY_BYTES));
+    }
+}

@@ -1,0 +1,233 @@
+//! What the queue writes into its store, and how.
+//!
+//! | family | key | value |
+//! |---|---|---|
+//! | meta | id | envelope, never changed |
+//! | body | id | the message, in blobs |
+//! | state | id, version | what became of the recipients; only for mail that was put off or held |
+//! | marks | – | the store's own probe |
+//!
+//! What must stay true: a key is put once and removed once, so a new state has a new version and
+//! removes the one before it, in the same group. The first octet of a value is the form it is in; a
+//! form that is not known is an error, which holds the message.
+
+use std::net::SocketAddr;
+
+use engine::storage::{Family, Group, Key, Op};
+use proto::types::{Envelope, Reply, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{MessageId, Remote};
+
+pub(super) static FAMILIES: [Family; 4] = [
+    Family { name: "meta", blobs: false, overwrites: false },
+    Family { name: "body", blobs: true, overwrites: false },
+    Family { name: "state", blobs: false, overwrites: false },
+    Family { name: "marks", blobs: false, overwrites: true },
+];
+pub(super) const META: usize = 0;
+pub(super) const BODY: usize = 1;
+pub(super) const STATE: usize = 2;
+
+/// The form of envelopes and states that is written.
+const FORM: u8 = 1;
+
+/// What became of one recipient.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Status {
+    /// To be tried.
+    #[default]
+    Pending,
+    /// The next hop has it.
+    Delivered,
+    /// Given up.
+    Failed,
+}
+
+impl Status {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One recipient of a message that was tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RecipientState {
+    pub status: Status,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Not before.
+    pub due: Timestamp,
+    pub last_attempt: Option<Timestamp>,
+    pub last_reply: Option<Reply>,
+    /// Name and address of the server that said it.
+    pub last_remote: Option<(Box<str>, Option<SocketAddr>)>,
+}
+
+impl RecipientState {
+    /// Notes what was said last.
+    pub fn heard(&mut self, reply: &Reply, remote: Option<&Remote>) {
+        self.last_reply = Some(reply.clone());
+        self.last_remote = remote.map(|remote| ((&*remote.name).into(), remote.addr));
+    }
+
+    /// Who spoke last.
+    pub fn remote(&self) -> Option<Remote> {
+        let (name, addr) = self.last_remote.as_ref()?;
+        Some(Remote { name: (&**name).into(), addr: *addr })
+    }
+}
+
+/// The changing half of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Held by an admin.
+    pub held: bool,
+    /// The sender knows that it waits.
+    pub warned: bool,
+    /// In the order of the envelope.
+    pub recipients: Vec<RecipientState>,
+}
+
+/// A value that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("its record cannot be read")]
+pub(super) struct RecordError;
+
+impl State {
+    /// Of a message that was never tried.
+    pub fn new(recipients: usize) -> Self {
+        let recipients = vec![RecipientState::default(); recipients];
+        Self { held: false, warned: false, recipients }
+    }
+
+    /// Indexes of the recipients that are still to be tried.
+    pub fn pending(&self) -> impl Iterator<Item = usize> + '_ {
+        let each = self.recipients.iter().enumerate();
+        each.filter(|(_, r)| r.status == Status::Pending).map(|(index, _)| index)
+    }
+
+    /// When the next recipient is due; `None` when all is done.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.pending().map(|index| self.recipients[index].due).min()
+    }
+}
+
+pub(super) fn write_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
+    write(envelope, out);
+}
+
+pub(super) fn read_envelope(value: &[u8]) -> Result<Envelope, RecordError> {
+    read(value)
+}
+
+pub(super) fn read_state(value: &[u8]) -> Result<State, RecordError> {
+    read(value)
+}
+
+fn write(value: &impl Serialize, out: &mut Vec<u8>) {
+    out.clear();
+    out.push(FORM);
+    // Plain data always serialises into memory.
+    if let Ok(written) = postcard::to_extend(value, std::mem::take(out)) {
+        *out = written;
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, RecordError> {
+    match value.split_first() {
+        Some((&FORM, rest)) => postcard::from_bytes(rest).map_err(|_| RecordError),
+        _ => Err(RecordError),
+    }
+}
+
+/// The key of a state: sorts by message.
+pub(super) fn state_key(id: MessageId, version: u32) -> Key {
+    let mut key = Key::from_slice(&id.key());
+    key.extend_from_slice(&u64::from(version).to_be_bytes());
+    key
+}
+
+/// The message and the version that a state's key names.
+pub(super) fn of_state_key(key: &[u8]) -> Option<(MessageId, u32)> {
+    let (id, version) = key.split_at_checked(8)?;
+    let version = u64::from_be_bytes(version.try_into().ok()?);
+    Some((MessageId::of_key(id)?, u32::try_from(version).ok()?))
+}
+
+/// Removes a message and its state.
+pub(super) fn removal(id: MessageId, version: u32) -> Group {
+    let mut group = Group::new();
+    group.push(Op::remove(META, &id.key()));
+    group.push(Op::remove(BODY, &id.key()));
+    if version > 0 {
+        group.push(Op::remove(STATE, &state_key(id, version)));
+    }
+    group
+}
+
+/// Puts a state in the place of the version before it; returns the new version.
+pub(super) fn replace_state(id: MessageId, version: u32, state: &State, group: &mut Group) -> u32 {
+    let mut value = Vec::new();
+    write(state, &mut value);
+    let next = version.wrapping_add(1).max(1);
+    group.push(Op::put(STATE, &state_key(id, next), value));
+    if version > 0 {
+        group.push(Op::remove(STATE, &state_key(id, version)));
+    }
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::types::{Address, BodyKind, Notify, Recipient, Ret};
+
+    use super::*;
+
+    #[test]
+    fn records_come_back_and_foreign_ones_are_errors() {
+        let envelope = Envelope {
+            sender: Address::parse("a@source.test").ok(),
+            recipients: vec![Recipient {
+                address: Address::parse("b@sink.test").unwrap(),
+                notify: Some(Notify::NEVER),
+                orcpt: Some("rfc822;b@sink.test".into()),
+            }],
+            body: BodyKind::EightBit,
+            smtputf8: true,
+            ret: Some(Ret::Headers),
+            envid: Some("x".into()),
+            arrived: Timestamp(7),
+            size: 9,
+            origin: "192.0.2.1".into(),
+        };
+        let mut value = b"left over".to_vec();
+        write_envelope(&envelope, &mut value);
+        assert_eq!(read_envelope(&value).unwrap(), envelope);
+        let mut state = State::new(3);
+        state.recipients[1].status = Status::Delivered;
+        state.recipients[2].due = Timestamp(5);
+        let remote = Remote { name: "mx.test".into(), addr: Some(([192, 0, 2, 1], 25).into()) };
+        let reply = Reply::made(451, proto::types::Enhanced(4, 7, 1), "greylisted".into());
+        state.recipients[2].heard(&reply, Some(&remote));
+        assert_eq!(state.recipients[2].remote(), Some(remote));
+        assert_eq!(state.pending().collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(state.next_due(), Some(Timestamp(0)));
+        let mut group = Group::new();
+        assert_eq!(replace_state(MessageId(4), 0, &state, &mut group), 1);
+        assert_eq!(group.len(), 1);
+        assert_eq!(replace_state(MessageId(4), 1, &state, &mut group), 2);
+        assert_eq!(group.len(), 3, "the one before is removed");
+        let Op::Put { key, value, .. } = &group[0] else { panic!("a put") };
+        assert_eq!(of_state_key(key), Some((MessageId(4), 1)));
+        assert_eq!(read_state(value).unwrap(), state);
+        for foreign in [&b""[..], b"\x02xyz", b"\x01\xff\xff\xff\xff"] {
+            assert!(read_envelope(foreign).is_err() && read_state(foreign).is_err());
+        }
+        assert_eq!(of_state_key(b"short"), None);
+    }
+}

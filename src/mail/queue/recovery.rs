@@ -1,0 +1,153 @@
+//! Opening a queue with what an earlier run left in it, and closing it.
+//!
+//! What must stay true: everything in the store is in the schedule before the first message is
+//! taken; what was never put off is due at once; ids go on behind every id that was ever given.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    path::Path,
+    rc::Rc,
+    sync::Arc,
+};
+
+use engine::storage::{self, Group, Op, Store};
+use engine::telemetry::{Events, Level, note};
+use foldhash::fast::RandomState;
+use tokio::sync::Notify;
+
+use super::fresh::Fresh;
+use super::record::{self, FAMILIES, META, STATE};
+use super::schedule::Schedule;
+use super::{Inner, MessageId, Metrics, Queue, QueueError, Settings};
+use crate::random::Random;
+
+/// What a queue is made with.
+#[derive(Clone)]
+pub struct Parts {
+    /// How long mail is kept and when it is tried again.
+    pub settings: Arc<Settings>,
+    /// Of its store.
+    pub storage: storage::Settings,
+    /// Our name, for reports.
+    pub hostname: Rc<str>,
+    /// Where accepted, delivered, deferred and bounced are told.
+    pub events: Events,
+    /// The shard's numbers; its own queue and adopted ones share them.
+    pub metrics: Arc<Metrics>,
+    /// The numbers of the store, likewise.
+    pub storage_metrics: Arc<storage::Metrics>,
+    /// Shards of this process, all of which have a store on the same disk.
+    pub shards: u16,
+}
+
+/// What the store says of a message that was put off or held.
+#[derive(Clone, Copy)]
+struct Known {
+    version: u32,
+    /// `None`: held.
+    due_ms: Option<u64>,
+}
+
+impl Queue {
+    /// Opens or makes the queue in `dir` and recovers what is in it. Blocks; at start, inside the
+    /// shard's local runtime. `number` is the directory's, which ids carry.
+    ///
+    /// # Errors
+    /// When the store cannot be opened or read.
+    pub fn open(dir: &Path, number: u16, parts: Parts) -> Result<Self, QueueError> {
+        let Parts { settings, storage, hostname, events, metrics, storage_metrics, shards } = parts;
+        let store = Store::open(dir, &storage, &FAMILIES, shards, storage_metrics)?;
+        let states = read_states(&store)?;
+        let (schedule, last_id) = read_messages(&store, &states)?;
+        let bytes_max = settings.fresh_bytes_max.as_usize();
+        let inner = Rc::new(Inner {
+            number,
+            folder: dir.into(),
+            store,
+            hostname,
+            events,
+            metrics,
+            settings: RefCell::new(settings),
+            schedule: RefCell::default(),
+            fresh: RefCell::new(Fresh::new(bytes_max)),
+            random: Random::new(),
+            last_id: Cell::new(last_id),
+            arriving: Cell::new(0),
+            ending: Cell::new(0),
+            closing: Cell::new(false),
+            due: Notify::new(),
+            ended: Notify::new(),
+            scratch: RefCell::default(),
+        });
+        inner.note_depth(|empty| *empty = schedule);
+        Ok(Self(inner))
+    }
+
+    /// No more leases and no more mail; writes what waits, closes the store. True if everything was
+    /// written.
+    pub async fn close(&self) -> bool {
+        self.0.closing.set(true);
+        self.0.due.notify_waiters();
+        while self.0.ending.get() > 0 {
+            self.0.ended.notified().await;
+        }
+        self.0.store.close().await
+    }
+
+    /// Closes an adopted queue that has nothing left and removes its directory. False if it is not
+    /// empty, or could not be removed.
+    pub async fn remove_if_empty(&self) -> bool {
+        if !self.is_empty() || !self.close().await {
+            return false;
+        }
+        let folder = &self.0.folder;
+        match std::fs::remove_dir_all(folder) {
+            Ok(()) => true,
+            Err(error) => {
+                note(Level::Warn, format_args!("cannot remove {}: {error}", folder.display()));
+                false
+            }
+        }
+    }
+}
+
+/// The state of every message that has one.
+fn read_states(store: &Store) -> Result<HashMap<MessageId, Known, RandomState>, QueueError> {
+    let mut states: HashMap<MessageId, Known, RandomState> = HashMap::default();
+    let mut outdated = Group::new();
+    store.scan(STATE, &[], |key, value| {
+        let Some((id, version)) = record::of_state_key(key) else { return true };
+        // A state that cannot be read holds its message, for a person to look at.
+        let due_ms = record::read_state(value)
+            .ok()
+            .filter(|state| !state.held)
+            .map(|state| state.next_due().unwrap_or_default().0);
+        if let Some(earlier) = states.insert(id, Known { version, due_ms }) {
+            outdated.push(Op::remove(STATE, &record::state_key(id, earlier.version)));
+        }
+        true
+    })?;
+    store.ride(outdated);
+    Ok(states)
+}
+
+/// Every message, and the last id.
+fn read_messages(
+    store: &Store,
+    states: &HashMap<MessageId, Known, RandomState>,
+) -> Result<(Schedule, MessageId), QueueError> {
+    let mut schedule = Schedule::default();
+    let mut last = MessageId(0);
+    store.scan(META, &[], |key, _| {
+        let Some(id) = MessageId::of_key(key) else { return true };
+        last = id;
+        match states.get(&id) {
+            None => schedule.insert(id, id.at_ms(), 0),
+            Some(Known { version, due_ms: Some(due_ms) }) => schedule.insert(id, *due_ms, *version),
+            Some(Known { version, due_ms: None }) => schedule.insert_held(id, *version),
+        }
+        true
+    })?;
+    Ok((schedule, last))
+}

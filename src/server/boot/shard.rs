@@ -1,0 +1,247 @@
+//! The life of one shard: opens its rooms, obeys orders, and in the end empties and closes them.
+//!
+//! What must stay true: the doors open only when the shard's queue has been recovered; they close
+//! before deliveries do, and the queues last, so that nothing acknowledged is left unwritten.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::dns::Resolver;
+use engine::shard::{Shard, now_ms, sleep};
+use engine::telemetry::{Events, Level, note};
+use mail::delivery::{self, Delivery, mx::Own};
+use mail::queue::{self, Answer, Command, Queue, QueueError, Snapshot, orphans, queue_dir};
+use tokio::sync::{mpsc, oneshot};
+
+use super::house::House;
+use super::settings::Settings;
+use crate::smtpd::{self, Door, Protocol, Rules};
+
+/// How often adopted queues are looked at.
+const ADOPTED_LOOK_MS: u64 = 5_000;
+/// How often the small figures are taken.
+const FIGURES_MS: u64 = 1_000;
+/// Of the time to drain, what the doors leave to deliveries at least.
+const DELIVERY_DRAIN_MIN: Duration = Duration::from_secs(2);
+
+/// Asked of a shard by another thread.
+pub(super) enum Order {
+    /// To every queue that it keeps.
+    Queue(Command, oneshot::Sender<Vec<Result<Answer, QueueError>>>),
+    /// Of every queue that it keeps.
+    Snapshots(oneshot::Sender<Vec<Snapshot>>),
+    /// The settings in force have changed.
+    Reload,
+    /// See everybody out, and end.
+    Drain,
+}
+
+/// The rooms of a shard.
+struct Rooms {
+    shard: Shard,
+    house: Arc<House>,
+    events: Events,
+    door: Door,
+    delivery: Delivery,
+    own: Queue,
+    adopted: RefCell<Vec<(u16, Queue)>>,
+}
+
+/// Runs a shard until it is told to drain. `ready` hears whether it could start.
+pub(super) async fn live(
+    shard: Shard,
+    house: Arc<House>,
+    mut orders: mpsc::Receiver<Order>,
+    ready: std::sync::mpsc::Sender<Result<(), String>>,
+) {
+    let rooms = match Rooms::open(shard, house) {
+        Ok(rooms) => Rc::new(rooms),
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let _ = ready.send(Ok(()));
+    drop(ready);
+    rooms.start();
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Queue(command, to) => {
+                let asked = Rc::clone(&rooms);
+                rooms.shard.spawn(async move { drop(to.send(asked.command(command).await)) });
+            }
+            Order::Snapshots(to) => drop(to.send(rooms.snapshots())),
+            Order::Reload => rooms.reload(),
+            Order::Drain => break,
+        }
+    }
+    rooms.drain().await;
+}
+
+impl Rooms {
+    fn open(shard: Shard, house: Arc<House>) -> Result<Self, String> {
+        let settings = house.settings.load_full();
+        let index = index(&shard);
+        let figures = &house.figures[shard.index()];
+        let events = house.log.shard(shard.index());
+        let parts = queue_parts(&house, &settings, &shard, &events);
+        let open = |number: u16| {
+            let folder = queue_dir(&settings.server.data_dir, number);
+            Queue::open(&folder, number, parts.clone())
+                .map_err(|error| format!("queue {}: {error}", folder.display()))
+        };
+        let own = open(index)?;
+        let left = orphans(&settings.server.data_dir, index, house.shards())
+            .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?;
+        let adopted = left
+            .into_iter()
+            .map(|number| Ok((number, open(number)?)))
+            .collect::<Result<_, String>>()?;
+        let delivery = Delivery::new(delivery::Parts {
+            shard: shard.clone(),
+            settings: Arc::new(settings.delivery.clone()),
+            routes: settings.route.clone(),
+            own: own_names(&house, &settings),
+            hostname: house.hostname.as_str().into(),
+            resolver: Resolver::new(&settings.dns).map_err(|error| format!("dns: {error}"))?,
+            sites: Arc::clone(&house.sites),
+            metrics: Arc::clone(&figures.delivery),
+        })
+        .map_err(|error| error.to_string())?;
+        let door = Door::new(smtpd::Parts {
+            shard: shard.clone(),
+            queue: own.clone(),
+            gate: Arc::clone(&house.gate),
+            metrics: Arc::clone(&figures.smtp),
+            rules: Rules::compile(&settings.told(&house.hostname))?,
+        });
+        for (number, listener) in settings.listener.iter().enumerate() {
+            let address = listener.address;
+            door.open(number, address)
+                .map_err(|error| format!("cannot listen on {address}: {error}"))?;
+        }
+        let adopted = RefCell::new(adopted);
+        Ok(Self { shard, house, events, door, delivery, own, adopted })
+    }
+
+    /// Sets going what runs beside the orders.
+    fn start(self: &Rc<Self>) {
+        for queue in self.queues() {
+            let delivery = self.delivery.clone();
+            self.shard.spawn(async move { delivery.run(queue).await });
+        }
+        let (rooms, period) = (Rc::clone(self), self.house.log.flush_period());
+        let period_ms = u64::try_from(period.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.shard.spawn(async move {
+            loop {
+                sleep(period_ms).await;
+                rooms.events.flush();
+            }
+        });
+        let rooms = Rc::clone(self);
+        self.shard.spawn(async move { rooms.look_after().await });
+    }
+
+    /// Takes the small figures, and removes adopted queues once they are empty.
+    async fn look_after(&self) {
+        let panics = &self.house.figures[self.shard.index()].panics;
+        let mut looked_ms = 0;
+        loop {
+            sleep(FIGURES_MS).await;
+            panics.add(self.shard.panics().saturating_sub(panics.get()));
+            if now_ms().saturating_sub(looked_ms) >= ADOPTED_LOOK_MS {
+                looked_ms = now_ms();
+                self.remove_emptied().await;
+            }
+        }
+    }
+
+    async fn remove_emptied(&self) {
+        let emptied: Vec<(u16, Queue)> =
+            self.adopted.borrow().iter().filter(|(_, queue)| queue.is_empty()).cloned().collect();
+        for (number, queue) in emptied {
+            if queue.remove_if_empty().await {
+                self.adopted.borrow_mut().retain(|(kept, _)| *kept != number);
+                note(Level::Info, format_args!("queue {number} of an earlier run is emptied"));
+            }
+        }
+    }
+
+    /// Its own queue first.
+    fn queues(&self) -> Vec<Queue> {
+        let adopted = self.adopted.borrow();
+        std::iter::once(&self.own).chain(adopted.iter().map(|(_, queue)| queue)).cloned().collect()
+    }
+
+    async fn command(&self, command: Command) -> Vec<Result<Answer, QueueError>> {
+        let mut answers = Vec::new();
+        for queue in self.queues() {
+            answers.push(queue.command(command.clone()).await);
+        }
+        answers
+    }
+
+    fn snapshots(&self) -> Vec<Snapshot> {
+        self.queues().iter().map(Queue::snapshot).collect()
+    }
+
+    fn reload(&self) {
+        let settings = self.house.settings.load_full();
+        let queue_settings = Arc::new(settings.queue.clone());
+        for queue in self.queues() {
+            queue.reload(Arc::clone(&queue_settings));
+        }
+        // Both were compiled once when the file was judged.
+        match Rules::compile(&settings.told(&self.house.hostname)) {
+            Ok(rules) => self.door.reload(rules),
+            Err(error) => note(Level::Error, error),
+        }
+        let delivery_settings = Arc::new(settings.delivery.clone());
+        if let Err(error) = self.delivery.reload(delivery_settings, &settings.route) {
+            note(Level::Error, error);
+        }
+    }
+
+    async fn drain(&self) {
+        let patience = self.house.settings.load().server.drain.get();
+        let started_ms = now_ms();
+        let left = self.door.drain(patience).await;
+        if left > 0 {
+            note(Level::Warn, format_args!("{left} clients were cut off inside a message"));
+        }
+        let spent = Duration::from_millis(now_ms().saturating_sub(started_ms));
+        self.delivery.drain(patience.saturating_sub(spent).max(DELIVERY_DRAIN_MIN)).await;
+        for queue in self.queues() {
+            if !queue.close().await {
+                note(Level::Error, "a queue could not write what was left: some mail may go twice");
+            }
+        }
+        self.events.flush();
+    }
+}
+
+fn index(shard: &Shard) -> u16 {
+    // There are at most `QUEUES_MAX` shards.
+    u16::try_from(shard.index()).unwrap_or(u16::MAX)
+}
+
+fn queue_parts(house: &House, settings: &Settings, shard: &Shard, events: &Events) -> queue::Parts {
+    let figures = &house.figures[shard.index()];
+    queue::Parts {
+        settings: Arc::new(settings.queue.clone()),
+        storage: settings.storage.clone(),
+        hostname: house.hostname.as_str().into(),
+        events: events.clone(),
+        metrics: Arc::clone(&figures.queue),
+        storage_metrics: Arc::clone(&figures.storage),
+        shards: house.shards(),
+    }
+}
+
+/// By what mail for ourselves is recognised: it would circle.
+fn own_names(house: &House, settings: &Settings) -> Own {
+    let speaks_smtp = |listener: &&smtpd::ListenerSettings| listener.protocol == Protocol::Smtp;
+    Own {
+        names: vec![house.hostname.to_ascii_lowercase().into()],
+        listeners: settings.listener.iter().filter(speaks_smtp).map(|l| l.address).collect(),
+    }
+}

@@ -1,0 +1,105 @@
+//! The settings of the door as one shard uses them: compiled once, swapped as a whole on reload.
+//!
+//! A connection keeps the rules it began with.
+
+use std::{net::IpAddr, rc::Rc};
+
+use mail::policy::{self, Networks, Relay};
+use proto::smtp::server::{self as machine, Profile};
+
+use super::settings::{LimitSettings, LineEndings, ListenerSettings, Protocol};
+
+/// What follows our name in the greeting.
+const BANNER: &str = "Ringpost";
+
+/// What the door is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Our name.
+    pub hostname: &'a str,
+    /// Where to listen and how.
+    pub listeners: &'a [ListenerSettings],
+    /// What strangers may use up.
+    pub limits: &'a LimitSettings,
+    /// Whose mail is passed on.
+    pub relay: &'a policy::Settings,
+}
+
+/// The same, compiled.
+#[derive(Debug)]
+pub struct Rules {
+    pub(super) hostname: Box<str>,
+    pub(super) limits: LimitSettings,
+    pub(super) relay: Relay,
+    entrances: Vec<Entrance>,
+}
+
+/// One listener.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub profile: Rc<Profile>,
+    /// Balancers whose PROXY header is believed, and required.
+    balancers: Option<Networks>,
+}
+
+impl Rules {
+    /// Compiles what was told.
+    ///
+    /// # Errors
+    /// What makes no sense, in words, with the path of the setting.
+    pub fn compile(told: &Told<'_>) -> Result<Self, String> {
+        let relay = Relay::new(told.relay).map_err(|error| error.to_string())?;
+        let entrance = |(index, listener): (usize, &ListenerSettings)| {
+            let balancers = Networks::parse(&listener.proxy_from)
+                .map_err(|error| format!("listener[{index}].proxy_from: {error}"))?;
+            Ok(Entrance {
+                profile: Rc::new(profile(told, listener)),
+                balancers: (!listener.proxy_from.is_empty()).then_some(balancers),
+            })
+        };
+        let entrances =
+            told.listeners.iter().enumerate().map(entrance).collect::<Result<_, String>>()?;
+        Ok(Self { hostname: told.hostname.into(), limits: told.limits.clone(), relay, entrances })
+    }
+
+    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
+        self.entrances.get(listener)
+    }
+}
+
+impl Entrance {
+    /// Whether connections begin with a PROXY header, and if so whether `peer` may send one.
+    pub fn expects_header(&self, peer: IpAddr) -> Option<bool> {
+        self.balancers.as_ref().map(|balancers| balancers.contains(peer))
+    }
+}
+
+fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
+    let limits = told.limits;
+    Profile {
+        hostname: told.hostname.into(),
+        banner_text: BANNER.into(),
+        protocol: match listener.protocol {
+            Protocol::Smtp => machine::Protocol::Smtp,
+            Protocol::Lmtp => machine::Protocol::Lmtp,
+        },
+        line_endings: match listener.line_endings {
+            LineEndings::Refuse => machine::LineEndings::Refuse,
+            LineEndings::Fix => machine::LineEndings::Fix,
+        },
+        limits: machine::Limits {
+            message_bytes_max: limits.message.get(),
+            recipients_max: limits.recipients_per_message,
+            messages_max: limits.messages_per_connection,
+            errors_max: limits.errors_per_connection,
+            command_bytes_max: limits.command_line.as_usize(),
+            text_line_bytes_max: limits.text_line.as_usize(),
+            header_bytes_max: limits.header.as_usize(),
+            command_timeout: limits.command_timeout.get(),
+            data_timeout: limits.data_timeout.get(),
+            message_timeout: limits.message_timeout.get(),
+            session_timeout: limits.session_timeout.get(),
+        },
+        starttls: false,
+    }
+}

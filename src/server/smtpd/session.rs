@@ -1,0 +1,295 @@
+//! One connection: puts the socket, the machine, the policy and the queue together.
+//!
+//! The machine decides what is said, this loop only reads, sends and waits. What must stay true:
+//! everything that pipelined commands are answered leaves in one send; a read or send is never
+//! dropped (its deadline ends it); a message that fails half way is swallowed to its end.
+
+use std::{net::IpAddr, rc::Rc};
+
+use engine::shard::{Stream, now_ms, wall_ms};
+use proto::smtp::server::{Answer, Question, Server, Step};
+use proto::types::{Moment, Reply, Timestamp};
+
+use super::door::{Inner, Place, turned_away};
+use super::gate::Pass;
+use super::intake::{self, Intake, MEMORY_SPENT};
+use super::proxy;
+use super::rules::Rules;
+
+/// Octets read at once while waiting for a command: the kernel holds this much a connection.
+const COMMAND_READ_BYTES: usize = 1 << 10;
+/// Replies to a few pipelined commands fit.
+const OUT_BYTES: usize = 512;
+/// How long, and for how many octets, a client that was sent away may go on talking.
+const LINGER_MS: u64 = 1_000;
+const LINGER_BYTES: usize = 64 << 10;
+
+struct Session {
+    door: Rc<Inner>,
+    rules: Rc<Rules>,
+    place: Place,
+    _pass: Pass,
+    stream: Stream,
+    /// Who the client is: the other end, or whom a PROXY header named.
+    client: IpAddr,
+    machine: Server,
+    input: Vec<u8>,
+    /// `input` is one of the door's blocks.
+    has_block: bool,
+    /// Octets of `input` that the machine has taken.
+    taken: usize,
+    out: Vec<u8>,
+    intake: Option<Intake>,
+}
+
+/// What the loop waits for.
+enum Next {
+    Read,
+    Commit,
+    Close,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(door: Rc<Inner>, listener: usize, mut stream: Stream) {
+    let rules = door.rules();
+    let Some(entrance) = rules.entrance(listener) else { return };
+    let mut client = proxy::plain(stream.peer_addr());
+    let mut input = Vec::with_capacity(COMMAND_READ_BYTES);
+    if let Some(is_balancer) = entrance.expects_header(client) {
+        let header = if is_balancer { proxy::client(&mut stream, &mut input).await } else { None };
+        let Some(named) = header else { return door.metrics.turned_away.inc() };
+        client = named.to_canonical();
+    }
+    let now = Moment(now_ms());
+    let mut machine = Server::new(Rc::clone(&entrance.profile), now);
+    let mut out = Vec::with_capacity(OUT_BYTES);
+    match door.gate.enter(client, &rules.limits) {
+        Ok(pass) => {
+            machine.greet(now, &mut out);
+            let place = door.enter(&stream);
+            Session {
+                door,
+                rules,
+                place,
+                _pass: pass,
+                stream,
+                client,
+                machine,
+                input,
+                has_block: false,
+                taken: 0,
+                out,
+                intake: None,
+            }
+            .run()
+            .await;
+        }
+        Err(refused) => {
+            door.metrics.turned_away.inc();
+            machine.refuse(&turned_away(refused), &mut out);
+            stream.deadline().set(now_ms() + LINGER_MS);
+            if stream.send(out).await.0.is_ok() {
+                stream.linger(LINGER_MS, LINGER_BYTES).await;
+            }
+        }
+    }
+}
+
+impl Session {
+    async fn run(mut self) {
+        loop {
+            let next = self.advance();
+            if let Next::Commit = next {
+                self.commit().await;
+                continue;
+            }
+            // A stopping server lets a message come to its end, and waits for no further command.
+            let is_last = matches!(next, Next::Close) || self.is_to_stop();
+            if !self.send().await {
+                return;
+            }
+            if is_last {
+                break;
+            }
+            if !self.read().await {
+                // The peer has gone, or what it should know is in `out`.
+                if self.out.is_empty() || !self.send().await {
+                    return;
+                }
+                break;
+            }
+        }
+        self.leave().await;
+    }
+
+    /// Feeds the machine until something has to be waited for.
+    fn advance(&mut self) -> Next {
+        loop {
+            let now = Moment(now_ms());
+            let (used, step) = self.machine.feed(now, &self.input[self.taken..], &mut self.out);
+            match step {
+                Step::NeedInput => {
+                    self.input.drain(..self.taken + used);
+                    self.taken = 0;
+                    if !self.machine.has_message() {
+                        self.intake = None;
+                    }
+                    return Next::Read;
+                }
+                Step::Body(piece) => {
+                    let kept = self.intake.as_mut().map_or(Ok(()), |intake| intake.append(piece));
+                    self.taken += used;
+                    if let Err(reply) = kept {
+                        self.door.metrics.memory_spent.inc();
+                        self.machine.discard(reply);
+                    }
+                }
+                Step::Ask(Question::Commit) => {
+                    self.taken += used;
+                    return Next::Commit;
+                }
+                Step::Ask(question) => {
+                    self.taken += used;
+                    let answer =
+                        self.decide(question).map_or_else(Answer::Refuse, |()| Answer::Accept);
+                    if self.machine.answer(now, answer, &mut self.out) == Step::Close {
+                        return Next::Close;
+                    }
+                }
+                // STARTTLS is not offered yet: TLS will wrap the stream here.
+                Step::Upgrade | Step::Close => return Next::Close,
+            }
+        }
+    }
+
+    fn decide(&mut self, question: Question) -> Result<(), Reply> {
+        match question {
+            Question::Sender => self.door.queue.can_accept(),
+            Question::Recipient => {
+                let Some(candidate) = self.machine.candidate() else { return Ok(()) };
+                let permitted = self.rules.relay.permits(self.client, &candidate.address);
+                if permitted.is_err() {
+                    self.door.metrics.relay_denied.inc();
+                }
+                permitted
+            }
+            Question::Data => self.begin_message(),
+            Question::Commit => Ok(()),
+        }
+    }
+
+    fn begin_message(&mut self) -> Result<(), Reply> {
+        self.intake = None;
+        let id = self.door.queue.next_id();
+        let name = id.to_string();
+        let at = Timestamp(wall_ms());
+        let trace = intake::trace(&self.rules.hostname, &name, self.client, &self.machine, at);
+        let begun = Intake::begin(id, &trace, self.machine.declared_size(), &self.door.budget);
+        if begun.is_err() {
+            self.door.metrics.memory_spent.inc();
+        }
+        self.intake = Some(begun?);
+        Ok(())
+    }
+
+    /// The message is whole: it goes to the queue, and the client hears what became of it.
+    async fn commit(&mut self) {
+        let answer = match self.store().await {
+            Ok(id) => Answer::Queued(id),
+            Err(reply) => {
+                self.door.metrics.refused.inc();
+                Answer::Refuse(reply)
+            }
+        };
+        // The step is `Close` after one error too many: `feed` says so again.
+        self.machine.answer(Moment(now_ms()), answer, &mut self.out);
+    }
+
+    async fn store(&mut self) -> Result<String, Reply> {
+        let intake = self.intake.take().ok_or(MEMORY_SPENT)?;
+        let id = intake.id;
+        let (message, _permit, hops) = intake.finish()?;
+        self.rules.relay.permits_hops(hops)?;
+        let origin = self.client.to_string();
+        let mut envelope = self.machine.take_envelope(Timestamp(wall_ms()), &origin);
+        envelope.size = message.len() as u64;
+        let size = envelope.size;
+        self.door.queue.accept(id, envelope, message).await.map_err(|error| error.reply())?;
+        self.door.metrics.messages.inc();
+        self.door.metrics.octets.add(size);
+        Ok(id.to_string())
+    }
+
+    fn is_to_stop(&mut self) -> bool {
+        let stops = self.door.draining() && !self.machine.in_body();
+        if stops {
+            self.machine.stop(&mut self.out);
+        }
+        stops
+    }
+
+    /// Sends what there is to say; false when the peer is gone.
+    async fn send(&mut self) -> bool {
+        if self.out.is_empty() {
+            return true;
+        }
+        self.stream.deadline().set(self.machine.deadline().0);
+        let (sent, out) = self.stream.send(std::mem::take(&mut self.out)).await;
+        self.out = out;
+        sent.is_ok()
+    }
+
+    /// Reads once. False when there is nothing more to expect; `out` says why, if there is anybody
+    /// to say it to.
+    async fn read(&mut self) -> bool {
+        self.fit_input();
+        let idle = !self.machine.in_body();
+        if self.is_to_stop() {
+            return false;
+        }
+        self.place.set_idle(idle);
+        self.stream.deadline().set(self.machine.deadline().0);
+        let (read, input) = self.stream.recv(std::mem::take(&mut self.input)).await;
+        self.place.set_idle(false);
+        self.input = input;
+        match read {
+            Ok(0) if self.stream.deadline().expired() => {
+                if self.door.draining() && idle {
+                    self.machine.stop(&mut self.out);
+                } else {
+                    self.door.metrics.timeouts.inc();
+                    self.machine.expire(Moment(now_ms()), &mut self.out);
+                }
+                false
+            }
+            Ok(0) | Err(_) => false,
+            Ok(_) => true,
+        }
+    }
+
+    /// A small buffer for commands, which waits with the kernel; a large one inside a message.
+    fn fit_input(&mut self) {
+        if self.machine.in_body() && !self.has_block {
+            let mut block = self.door.block();
+            block.extend_from_slice(&self.input);
+            self.input = block;
+            self.has_block = true;
+        } else if !self.machine.in_body() && self.has_block {
+            let mut small = Vec::with_capacity(COMMAND_READ_BYTES.max(self.input.len() * 2));
+            small.extend_from_slice(&self.input);
+            self.door.keep_block(std::mem::replace(&mut self.input, small));
+            self.has_block = false;
+        }
+        if self.input.len() == self.input.capacity() {
+            self.input.reserve(COMMAND_READ_BYTES);
+        }
+    }
+
+    /// Closes so that the last words arrive.
+    async fn leave(self) {
+        if self.machine.has_quit() {
+            return;
+        }
+        self.stream.linger(LINGER_MS, LINGER_BYTES).await;
+    }
+}
