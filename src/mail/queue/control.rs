@@ -1,16 +1,15 @@
 //! What admins ask of a queue.
 //!
 //! What must stay true: a command reads the store in pages and lets the shard work in between; one
-//! call of `list` looks at a bounded number of messages; a hold is in the store before it is told
-//! (as far as anything that rides is); nothing that is active is torn from its lease: it is held or
-//! deleted when the lease ends.
+//! call of `list` looks at a bounded number of messages; a hold rides to the store at once; nothing
+//! that is active is torn from its lease: it is held or deleted when the lease ends. A message whose
+//! envelope cannot be read is still listed, and can be released and deleted, by its id or with all.
 
-use std::rc::Rc;
-
+use engine::shard::sleep;
 use engine::storage::{Group, Key};
-use proto::types::Envelope;
+use proto::types::{Envelope, Timestamp};
 
-use super::record::{self, META, State};
+use super::record::{self, META};
 use super::schedule::Wish;
 use super::{
     Answer, Command, Detail, Filter, Inner, LIST_ROWS_MAX, MessageId, Phase, Queue, QueueError,
@@ -21,6 +20,10 @@ use super::{
 const PAGE_ROWS: usize = 256;
 /// Messages that one `list` looks at.
 const LIST_SCAN_MAX: usize = 20_000;
+/// Changes that may wait for the disk before a command goes on.
+const BACKLOG_MAX: usize = 4096;
+/// How often a backlog is looked at.
+const BACKLOG_LOOK_MS: u64 = 10;
 
 impl Queue {
     /// Carries out what an admin asks.
@@ -49,11 +52,14 @@ enum Act {
     Delete,
 }
 
+/// `None`: it cannot be read.
+type Found = (MessageId, Option<Envelope>);
+
 /// Reads envelopes in the order of arrival.
 struct Cursor<'a> {
     queue: &'a Inner,
     from: [u8; 8],
-    page: std::vec::IntoIter<(MessageId, Envelope)>,
+    page: std::vec::IntoIter<(Key, Vec<u8>)>,
 }
 
 impl<'a> Cursor<'a> {
@@ -62,23 +68,33 @@ impl<'a> Cursor<'a> {
         Self { queue, from, page: Vec::new().into_iter() }
     }
 
-    /// The next message whose envelope can be read.
-    async fn next(&mut self) -> Result<Option<(MessageId, Envelope)>, QueueError> {
+    async fn next(&mut self) -> Result<Option<Found>, QueueError> {
         loop {
-            if let Some(next) = self.page.next() {
-                return Ok(Some(next));
+            for (key, value) in self.page.by_ref() {
+                if let Some(id) = MessageId::of_key(&key) {
+                    return Ok(Some((id, record::read_envelope(&value).ok())));
+                }
             }
             let page = self.queue.store.page(META, &self.from, PAGE_ROWS).await?;
             let Some(last) = page.last().and_then(|(key, _)| MessageId::of_key(key)) else {
                 return Ok(None);
             };
             self.from = last.0.saturating_add(1).to_be_bytes();
-            let read = |(key, value): &(Key, Vec<u8>)| {
-                Some((MessageId::of_key(key)?, record::read_envelope(value).ok()?))
-            };
-            self.page = page.iter().filter_map(read).collect::<Vec<_>>().into_iter();
+            self.page = page.into_iter();
         }
     }
+}
+
+/// Whether a message is meant; one that cannot be read is if nothing is asked of its envelope.
+fn is_meant(filter: &Filter, id: MessageId, envelope: Option<&Envelope>) -> bool {
+    match envelope {
+        Some(envelope) => filter.matches(id, envelope),
+        None => filter.id.is_none_or(|wanted| wanted == id) && asks_no_envelope(filter),
+    }
+}
+
+fn asks_no_envelope(filter: &Filter) -> bool {
+    Filter { id: None, ..filter.clone() }.is_all()
 }
 
 impl Inner {
@@ -90,9 +106,10 @@ impl Inner {
     ) -> Result<Answer, QueueError> {
         let limit = limit.clamp(1, LIST_ROWS_MAX);
         // One message is found without looking at all.
-        let after = filter.id.map(|id| MessageId(id.0.saturating_sub(1))).max(after);
-        let mut cursor = Cursor::new(self, after);
+        let before = filter.id.and_then(|id| id.0.checked_sub(1)).map(MessageId);
+        let mut cursor = Cursor::new(self, before.max(after));
         let mut rows = Vec::new();
+        let mut last = None;
         for _ in 0..LIST_SCAN_MAX {
             let Some((id, envelope)) = cursor.next().await? else {
                 return Ok(Answer::List { rows, next: None });
@@ -100,38 +117,47 @@ impl Inner {
             if filter.id.is_some_and(|wanted| wanted < id) {
                 return Ok(Answer::List { rows, next: None });
             }
-            if filter.matches(id, &envelope) {
-                rows.extend(self.row(id, &envelope));
+            if is_meant(filter, id, envelope.as_ref()) {
+                rows.extend(self.row(id, envelope.as_ref()));
             }
+            last = Some(id);
             if rows.len() >= limit {
-                return Ok(Answer::List { rows, next: Some(id) });
+                break;
             }
         }
-        let next = MessageId(u64::from_be_bytes(cursor.from).saturating_sub(1));
-        Ok(Answer::List { rows, next: Some(next) })
+        Ok(Answer::List { rows, next: last })
     }
 
     /// `None`: it has left the queue, and its removal rides.
-    fn row(&self, id: MessageId, envelope: &Envelope) -> Option<Row> {
+    fn row(&self, id: MessageId, envelope: Option<&Envelope>) -> Option<Row> {
         let entry = self.schedule.borrow().get(id)?;
-        let named = envelope.recipients.iter().take(ROW_RECIPIENTS_MAX);
+        let recipients = envelope.map_or(&[][..], |envelope| &envelope.recipients);
+        let named = recipients.iter().take(ROW_RECIPIENTS_MAX);
+        let sender = envelope.and_then(|envelope| envelope.sender.as_ref());
         Some(Row {
             id,
-            sender: envelope.sender.as_ref().map(ToString::to_string),
+            sender: sender.map(ToString::to_string),
             recipients: named.map(|recipient| recipient.address.to_string()).collect(),
-            recipients_count: envelope.recipients.len(),
-            size: envelope.size,
-            arrived: envelope.arrived,
+            recipients_count: recipients.len(),
+            size: envelope.map_or(0, |envelope| envelope.size),
+            arrived: envelope.map_or(Timestamp(id.at_ms()), |envelope| envelope.arrived),
             phase: entry.phase,
-            due: (entry.phase == Phase::Waiting).then_some(proto::types::Timestamp(entry.due_ms)),
+            due: (entry.phase == Phase::Waiting).then_some(Timestamp(entry.due_ms)),
         })
     }
 
     async fn show(&self, id: MessageId) -> Result<Answer, QueueError> {
         let nothing = Answer::Show { detail: None };
         let Some(entry) = self.schedule.borrow().get(id) else { return Ok(nothing) };
-        let (envelope, state) = self.load(id, entry.version).await?;
-        let Some(row) = self.row(id, &envelope) else { return Ok(nothing) };
+        let (envelope, state) = match self.load(id, entry.version).await {
+            Ok(loaded) => loaded,
+            // It may have left, or have been put off, while it was read.
+            Err(QueueError::Gone) if self.schedule.borrow().get(id) != Some(entry) => {
+                return Ok(nothing);
+            }
+            Err(error) => return Err(error),
+        };
+        let Some(row) = self.row(id, Some(&envelope)) else { return Ok(nothing) };
         let recipient = |index: usize| -> RecipientDetail {
             let state = &state.recipients[index];
             let is_pending = state.status == record::Status::Pending;
@@ -158,76 +184,109 @@ impl Inner {
 
     /// Does `act` to every message that is meant; counts those that it changed.
     async fn each(&self, filter: &Filter, act: Act) -> Result<Answer, QueueError> {
-        let mut count = 0;
-        let after = filter.id.map(|id| MessageId(id.0.saturating_sub(1)));
-        let mut cursor = Cursor::new(self, after);
-        // What arrives meanwhile is not meant: the end comes into sight.
-        let last = self.last_id.get();
-        while let Some((id, envelope)) = cursor.next().await? {
-            if id > filter.id.unwrap_or(last) {
-                break;
-            }
-            if filter.matches(id, &envelope) && self.act(id, act, &envelope).await? {
-                count += 1;
-            }
-        }
-        self.due.notify_one();
+        let count = match filter.id {
+            Some(id) if asks_no_envelope(filter) => u64::from(self.act(id, act, None).await?),
+            _ => self.sweep(filter, act).await?,
+        };
         Ok(Answer::Done { count })
     }
 
-    async fn act(&self, id: MessageId, act: Act, envelope: &Envelope) -> Result<bool, QueueError> {
+    async fn sweep(&self, filter: &Filter, act: Act) -> Result<u64, QueueError> {
+        let mut count = 0;
+        let before = filter.id.and_then(|id| id.0.checked_sub(1)).map(MessageId);
+        let mut cursor = Cursor::new(self, before);
+        // What arrives meanwhile is not meant: the end comes into sight.
+        let last = filter.id.unwrap_or(self.last_id.get());
+        while let Some((id, envelope)) = cursor.next().await? {
+            if id > last {
+                break;
+            }
+            while self.store.backlog() > BACKLOG_MAX {
+                sleep(BACKLOG_LOOK_MS).await;
+            }
+            if is_meant(filter, id, envelope.as_ref()) {
+                count += u64::from(self.act(id, act, envelope.as_ref()).await?);
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether it changed the message.
+    async fn act(
+        &self,
+        id: MessageId,
+        act: Act,
+        envelope: Option<&Envelope>,
+    ) -> Result<bool, QueueError> {
         let Some(entry) = self.schedule.borrow().get(id) else { return Ok(false) };
+        if entry.wish == Wish::Delete {
+            return Ok(false);
+        }
         match (act, entry.phase) {
             (Act::Flush, _) => {
                 let now_ms = self.now().0;
-                Ok(self.schedule.borrow_mut().flush(id, now_ms))
-            }
-            (Act::Hold, Phase::Active) => {
-                self.schedule.borrow_mut().wish(id, Wish::Hold);
-                Ok(true)
-            }
-            (Act::Release, Phase::Active) => {
-                let is_held = entry.wish == Wish::Hold;
-                if is_held {
-                    self.schedule.borrow_mut().wish(id, Wish::None);
-                }
-                Ok(is_held)
-            }
-            (Act::Delete, Phase::Active) => {
-                self.schedule.borrow_mut().wish(id, Wish::Delete);
-                Ok(true)
+                let is_due = self.schedule.borrow_mut().flush(id, now_ms);
+                self.due.notify_one();
+                Ok(is_due)
             }
             (Act::Hold, Phase::Waiting) => self.set_held(id, true).await,
             (Act::Release, Phase::Held) => self.set_held(id, false).await,
-            (Act::Delete, _) => {
+            (Act::Hold, Phase::Active) => Ok(self.wish_for(id, entry.wish, Wish::Hold)),
+            (Act::Release, _) if entry.wish == Wish::Hold => {
+                Ok(self.wish_for(id, entry.wish, Wish::None))
+            }
+            (Act::Hold | Act::Release, _) => Ok(false),
+            (Act::Delete, phase) => {
+                self.tell_deleted(id, envelope);
+                if phase == Phase::Active {
+                    return Ok(self.wish_for(id, entry.wish, Wish::Delete));
+                }
                 self.note_depth(|schedule| _ = schedule.remove(id));
                 self.fresh.borrow_mut().remove(id);
                 self.store.ride(record::removal(id, entry.version));
-                self.events.event("deleted", |event| {
-                    event.show("id", id).show("sender", super::intake::Sender(envelope));
-                });
                 Ok(true)
             }
-            (Act::Hold, Phase::Held) | (Act::Release, Phase::Waiting) => Ok(false),
         }
+    }
+
+    fn wish_for(&self, id: MessageId, before: Wish, wish: Wish) -> bool {
+        self.schedule.borrow_mut().wish(id, wish);
+        before != wish
     }
 
     /// Writes that a message is held, or no more.
     async fn set_held(&self, id: MessageId, held: bool) -> Result<bool, QueueError> {
         let Some(entry) = self.schedule.borrow().get(id) else { return Ok(false) };
-        let (_, mut state): (Rc<Envelope>, State) = self.load(id, entry.version).await?;
-        // It may have gone on while its record was read.
-        if self.schedule.borrow().get(id) != Some(entry) {
-            return Ok(false);
+        let loaded = self.load(id, entry.version).await;
+        // It may have gone on while its record was read; a hold then waits for the lease's end.
+        let now = self.schedule.borrow().get(id);
+        if now != Some(entry) {
+            let is_active = now.is_some_and(|entry| entry.phase == Phase::Active);
+            return Ok(held && is_active && self.wish_for(id, Wish::None, Wish::Hold));
         }
-        state.held = held;
         let mut group = Group::new();
-        let version = record::replace_state(id, entry.version, &state, &mut group);
+        let version = match loaded {
+            Ok((_, mut state)) => {
+                state.held = held;
+                record::replace_state(id, entry.version, &state, &mut group)
+            }
+            // What cannot be read is tried as it is, and held again if it still cannot.
+            Err(QueueError::Gone) => entry.version,
+            Err(error) => return Err(error),
+        };
+        if held {
+            self.fresh.borrow_mut().remove(id);
+        }
         let now_ms = self.now().0;
         self.note_depth(|schedule| {
-            if held { schedule.hold(id, version) } else { schedule.release(id, now_ms, version) }
+            if held {
+                schedule.hold(id, version);
+            } else {
+                schedule.release(id, now_ms, version);
+            }
         });
         self.store.ride(group);
+        self.due.notify_one();
         Ok(true)
     }
 }

@@ -28,6 +28,8 @@ pub fn orphans(data: &Path, shard: u16, shards: u16) -> io::Result<Vec<u16>> {
     for entry in entries {
         let name = entry?.file_name();
         let number = name.to_str().and_then(|name| name.parse::<u16>().ok());
+        // "+7" and "07" are numbers too, but no names of ours.
+        let number = number.filter(|n| name.to_str() == Some(n.to_string().as_str()));
         found.extend(number.filter(|n| *n >= shards && n % shards.max(1) == shard));
     }
     found.sort_unstable();
@@ -42,7 +44,7 @@ mod tests {
     fn every_orphan_has_one_parent() {
         let data = tempfile::tempdir().unwrap();
         assert!(orphans(data.path(), 0, 2).unwrap().is_empty(), "no folder yet");
-        for name in ["0", "1", "2", "3", "7", "lost+found"] {
+        for name in ["0", "1", "2", "3", "7", "lost+found", "+5", "09"] {
             std::fs::create_dir_all(data.path().join(QUEUES).join(name)).unwrap();
         }
         assert_eq!(orphans(data.path(), 0, 2).unwrap(), [2]);

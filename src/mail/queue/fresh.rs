@@ -1,7 +1,8 @@
 //! Mail that has just come, kept in memory so that its first attempt reads nothing from the disk.
 //!
 //! What must stay true: it never holds more octets than it may. When it is full, newcomers are not
-//! kept: those that are kept already are due sooner.
+//! kept: those that are kept already are due sooner. (Were the oldest thrown out instead, a backlog
+//! longer than the memory would find each message gone just when it is due.)
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -11,8 +12,10 @@ use proto::types::Envelope;
 
 use super::MessageId;
 
-/// About what an entry costs beside its body.
+/// About what an entry costs beside its body and its recipients.
 const ENTRY_BYTES: usize = 512;
+/// About what a recipient costs.
+const RECIPIENT_BYTES: usize = 128;
 
 /// Envelopes and bodies by id.
 #[derive(Debug)]
@@ -32,8 +35,8 @@ impl Fresh {
     }
 
     pub fn insert(&mut self, id: MessageId, envelope: Envelope, body: Bytes) {
-        let cost = body.len() + ENTRY_BYTES;
-        if self.bytes + cost <= self.bytes_max {
+        let cost = cost(&envelope, &body);
+        if self.bytes.saturating_add(cost) <= self.bytes_max {
             self.bytes += cost;
             self.kept.insert(id, (Rc::new(envelope), body));
         }
@@ -48,10 +51,14 @@ impl Fresh {
     }
 
     pub fn remove(&mut self, id: MessageId) {
-        if let Some((_, body)) = self.kept.remove(&id) {
-            self.bytes -= body.len() + ENTRY_BYTES;
+        if let Some((envelope, body)) = self.kept.remove(&id) {
+            self.bytes -= cost(&envelope, &body);
         }
     }
+}
+
+fn cost(envelope: &Envelope, body: &Bytes) -> usize {
+    body.len() + ENTRY_BYTES + envelope.recipients.len() * RECIPIENT_BYTES
 }
 
 #[cfg(test)]

@@ -80,30 +80,11 @@ impl Inner {
 
     /// A message is on stable storage, or rides there: it is due.
     pub(super) fn admit(&self, id: MessageId, envelope: Envelope, message: Bytes) {
-        self.events.event("accepted", |event| {
-            event
-                .show("id", id)
-                .show("sender", Sender(&envelope))
-                .list("recipients", envelope.recipients.iter().map(|r| &r.address))
-                .num("size", envelope.size)
-                .str("from", &envelope.origin);
-        });
+        self.tell_accepted(id, &envelope);
         self.fresh.borrow_mut().insert(id, envelope, message);
         let now_ms = self.now().0;
         self.note_depth(|schedule| schedule.insert(id, now_ms, 0));
         self.due.notify_one();
-    }
-}
-
-/// The sender as logs show it.
-pub(super) struct Sender<'a>(pub &'a Envelope);
-
-impl std::fmt::Display for Sender<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.0.sender {
-            Some(sender) => sender.fmt(f),
-            None => f.write_str("<>"),
-        }
     }
 }
 

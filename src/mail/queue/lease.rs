@@ -12,10 +12,13 @@ use std::{
 
 use bytes::Bytes;
 use engine::shard::sleep;
+use engine::storage::Group;
 use engine::telemetry::{Level, note};
-use proto::types::Envelope;
+use proto::types::{Envelope, Timestamp};
 
+use super::ending::End;
 use super::record::{self, BODY, META, STATE, State};
+use super::report::Notes;
 use super::schedule::{Entry, Wish};
 use super::settle::Progress;
 use super::{Inner, MessageId, Queue, QueueError};
@@ -26,8 +29,9 @@ const BACKLOG_MAX: usize = 8192;
 const BACKLOG_LOOK_MS: u64 = 50;
 /// The longest sleep towards the next due message: the wall clock may be set meanwhile.
 const SLEEP_MAX: Duration = Duration::from_secs(30);
-/// How long a read waits for what rides.
-const RIDE_MAX: Duration = Duration::from_secs(1);
+/// How often, and how many times, a record is looked for that still rides to the disk.
+const RIDE_LOOK_MS: u64 = 5;
+const RIDE_LOOKS_MAX: u32 = 200;
 /// A message whose record the disk does not give is put off for so long.
 const UNREADABLE_WAIT: Duration = Duration::from_secs(60);
 
@@ -63,6 +67,9 @@ impl Lease {
     /// [`QueueError::Gone`] when it was deleted meanwhile, others when it cannot be read: it is then
     /// to be deferred.
     pub async fn message(&self) -> Result<Bytes, QueueError> {
+        if self.queue.0.wish(self.id) == Wish::Delete {
+            return Err(QueueError::Gone);
+        }
         self.queue.0.body(self.id).await
     }
 }
@@ -108,7 +115,7 @@ impl Queue {
             match self.0.take_due() {
                 Some(taken) => {
                     if let Some(lease) = self.make(taken).await {
-                        return Some(lease);
+                        return Some(lease).filter(|_| !self.0.closing.get());
                     }
                 }
                 None => self.0.wait_for_due().await,
@@ -118,6 +125,10 @@ impl Queue {
 
     async fn make(&self, mut taken: Taken<'_>) -> Option<Lease> {
         let Taken { id, entry, .. } = taken;
+        // Others who wait were perhaps not told of all that is due.
+        if self.0.schedule.borrow().next_due().is_some_and(|due_ms| due_ms <= self.0.now().0) {
+            self.0.due.notify_one();
+        }
         let (envelope, state) = match self.0.load(id, entry.version).await {
             Ok(loaded) => loaded,
             Err(error) => {
@@ -125,21 +136,15 @@ impl Queue {
                 return None;
             }
         };
-        if state.next_due().is_none() {
-            // Everything was settled, and the removal did not get as far as the disk.
-            taken.leased = true;
-            self.0.note_depth(|schedule| _ = schedule.remove(id));
-            self.0.store.ride(record::removal(id, entry.version));
+        taken.leased = true;
+        let recipients = due_recipients(&state, entry.wish == Wish::Flush, self.0.now());
+        // Nothing is left to try, or an admin wished something while the record was read.
+        if recipients.is_empty() || matches!(self.0.wish(id), Wish::Hold | Wish::Delete) {
+            let (version, notes) = (entry.version, Notes::default());
+            let end = End { id, version, envelope, state, changed: false, notes };
+            self.0.write_end(&end, Group::new());
             return None;
         }
-        let now = self.0.now();
-        let all = entry.wish == Wish::Flush;
-        let recipients: Vec<u32> = state
-            .pending()
-            .filter(|index| all || state.recipients[*index].due <= now)
-            .filter_map(|index| u32::try_from(index).ok())
-            .collect();
-        taken.leased = true;
         let attempts = recipients.iter().map(|index| state.recipients[*index as usize].attempts);
         Some(Lease {
             id,
@@ -152,6 +157,17 @@ impl Queue {
             over: Cell::new(false),
         })
     }
+}
+
+/// Those who are to be tried: all that are due, or all that are left, should the clock have been set
+/// back since they were put off.
+fn due_recipients(state: &State, all: bool, now: Timestamp) -> Vec<u32> {
+    let pick = |all: bool| -> Vec<u32> {
+        let pending = state.pending().filter(|at| all || state.recipients[*at].due <= now);
+        pending.filter_map(|at| u32::try_from(at).ok()).collect()
+    };
+    let due = pick(all);
+    if due.is_empty() { pick(true) } else { due }
 }
 
 impl Inner {
@@ -213,22 +229,32 @@ impl Inner {
         Ok(self.read(BODY, &id.key()).await?.into())
     }
 
-    /// Reads a value that was put, be it on the disk already or still riding there.
+    /// Reads a record, which may have been written so lately that it still rides to the disk.
     async fn read(&self, family: usize, key: &[u8]) -> Result<Vec<u8>, QueueError> {
-        if let Some(value) = self.store.get(family, key).await? {
-            return Ok(value);
+        for _ in 0..RIDE_LOOKS_MAX {
+            // Asked before: what has left the backlog by then can be read.
+            let may_ride = self.store.backlog() > 0;
+            match self.store.get(family, key).await? {
+                Some(value) => return Ok(value),
+                None if !may_ride => return Err(QueueError::Gone),
+                None => sleep(RIDE_LOOK_MS).await,
+            }
         }
-        if tokio::time::timeout(RIDE_MAX, self.store.settled()).await.is_err() {
-            return Err(QueueError::Failing("what was to be written is not".into()));
-        }
-        self.store.get(family, key).await?.ok_or(QueueError::Gone)
+        Err(QueueError::Failing("its record is not on the disk yet".into()))
     }
 
     /// Puts a message off that the disk does not give, holds one whose record makes no sense.
     fn cannot_read(&self, taken: &mut Taken<'_>, error: &QueueError) {
         let id = taken.id;
+        if *error == QueueError::Closed {
+            return;
+        }
         self.metrics.unreadable.inc();
-        if *error == QueueError::Gone {
+        if self.wish(id) == Wish::Delete {
+            taken.leased = true;
+            self.note_depth(|schedule| _ = schedule.remove(id));
+            self.store.ride(record::removal(id, taken.entry.version));
+        } else if *error == QueueError::Gone {
             note(Level::Error, format_args!("message {id} is held: its record cannot be read"));
             taken.leased = true;
             self.note_depth(|schedule| schedule.hold(id, taken.entry.version));

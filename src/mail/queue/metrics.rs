@@ -33,8 +33,6 @@ pub struct Metrics {
     pub held: Gauge,
     /// From a message complete to it being on stable storage.
     pub commit: Histogram,
-    /// Messages in a commit that somebody waits for.
-    pub batch_messages: Histogram,
     /// From arrival to delivery, a recipient.
     pub delivery_age: Histogram,
 }
@@ -55,7 +53,6 @@ impl Measured for Metrics {
         sheet.gauge("queue.active", &self.active);
         sheet.gauge("queue.held", &self.held);
         sheet.latency("queue.commit_us", &self.commit);
-        sheet.latency("queue.batch_messages", &self.batch_messages);
         sheet.latency("queue.delivery_age_us", &self.delivery_age);
     }
 }

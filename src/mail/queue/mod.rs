@@ -4,7 +4,8 @@
 //! * [`Queue::accept`] says Ok only when envelope and body are on stable storage, in one batch.
 //! * A message leaves the store only when every recipient has been delivered, has been given up and
 //!   reported, or an admin deleted it; the report is written in the same group as the removal.
-//! * A recipient that was settled as delivered is not leased again, but after a crash in between.
+//! * A recipient that was settled as delivered is not leased again, unless a crash comes before the
+//!   end of its lease is on the disk.
 //! * The schedule in memory is the authority; the store is read at start, and when a message that
 //!   has waited is due.
 //!
@@ -14,15 +15,18 @@
 //! settles.
 //!
 //! `intake` accepts, `schedule` (pure) decides what is due, `lease` hands out, `settle` hears what
-//! became of it, `report` writes to senders, `control` obeys admins, `recovery` opens and closes.
+//! became of it, `ending` writes that down, `report` writes to senders, `journal` tells the log,
+//! `control` obeys admins, `recovery` opens and closes.
 
 mod command;
 mod control;
+mod ending;
 mod error;
 mod folder;
 mod fresh;
 mod id;
 mod intake;
+mod journal;
 mod lease;
 mod metrics;
 mod record;
@@ -31,11 +35,13 @@ mod report;
 pub mod schedule;
 mod settings;
 mod settle;
-
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     path::PathBuf,
     rc::Rc,
     sync::Arc,
@@ -43,6 +49,7 @@ use std::{
 
 use engine::storage::{Health, Store};
 use engine::telemetry::Events;
+use foldhash::quality::RandomState;
 use proto::types::Timestamp;
 use tokio::sync::Notify;
 
@@ -59,7 +66,7 @@ pub use recovery::Parts;
 pub use settings::Settings;
 pub use verdict::{Remote, Verdict};
 
-use crate::random::Random;
+use ending::End;
 use fresh::Fresh;
 use schedule::Schedule;
 
@@ -74,20 +81,26 @@ struct Inner {
     hostname: Rc<str>,
     events: Events,
     metrics: Arc<Metrics>,
-    settings: RefCell<Arc<Settings>>,
+    /// A copy of the shard's own: all shards count references to the one that they were given.
+    settings: RefCell<Rc<Settings>>,
     schedule: RefCell<Schedule>,
     fresh: RefCell<Fresh>,
-    random: Random,
+    /// Spreads retries.
+    jitter: RandomState,
     last_id: Cell<MessageId>,
     /// Commits under way: they will be messages.
     arriving: Cell<u64>,
-    /// Ends of leases that wait for a body to be read.
+    /// Leases that ended with something to tell their senders; as many as there may be leases.
+    to_report: RefCell<VecDeque<End>>,
+    /// These, and the one whose reports are being written.
     ending: Cell<u64>,
     closing: Cell<bool>,
     /// Something may be due, or there is room for another lease.
     due: Notify,
     /// An end that waited is over.
     ended: Notify,
+    /// There is something to report, or the queue is no more.
+    reporter: Rc<Notify>,
     scratch: RefCell<Vec<u8>>,
 }
 
@@ -111,7 +124,7 @@ impl Queue {
     /// Takes new settings; what is scheduled already stays as it is.
     pub fn reload(&self, settings: Arc<Settings>) {
         self.0.fresh.borrow_mut().set_bytes_max(settings.fresh_bytes_max.as_usize());
-        self.0.settings.replace(settings);
+        self.0.settings.replace(Rc::new(Settings::clone(&settings)));
         self.0.due.notify_one();
     }
 
@@ -123,8 +136,8 @@ impl Queue {
 }
 
 impl Inner {
-    fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.borrow())
+    fn settings(&self) -> Rc<Settings> {
+        Rc::clone(&self.settings.borrow())
     }
 
     fn now(&self) -> Timestamp {
@@ -153,5 +166,12 @@ impl Inner {
                 gauge.sub((before - after) as u64);
             }
         }
+    }
+}
+
+impl Drop for Inner {
+    /// Lets the reporter end.
+    fn drop(&mut self) {
+        self.reporter.notify_one();
     }
 }

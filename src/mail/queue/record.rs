@@ -29,6 +29,8 @@ pub(super) const META: usize = 0;
 pub(super) const BODY: usize = 1;
 pub(super) const STATE: usize = 2;
 
+/// Octets of a reply that a state keeps: a state is written at every attempt.
+const REPLY_BYTES_MAX: usize = 400;
 /// The form of envelopes and states that is written.
 const FORM: u8 = 1;
 
@@ -69,9 +71,14 @@ pub(super) struct RecipientState {
 }
 
 impl RecipientState {
-    /// Notes what was said last.
+    /// Notes what was said last, as far as a state has room for it.
     pub fn heard(&mut self, reply: &Reply, remote: Option<&Remote>) {
-        self.last_reply = Some(reply.clone());
+        let mut reply = reply.clone();
+        if reply.text.len() > REPLY_BYTES_MAX {
+            let end = reply.text.floor_char_boundary(REPLY_BYTES_MAX);
+            reply.text = reply.text[..end].to_owned().into();
+        }
+        self.last_reply = Some(reply);
         self.last_remote = remote.map(|remote| ((&*remote.name).into(), remote.addr));
     }
 

@@ -1,7 +1,9 @@
 //! Opening a queue with what an earlier run left in it, and closing it.
 //!
 //! What must stay true: everything in the store is in the schedule before the first message is
-//! taken; what was never put off is due at once; ids go on behind every id that was ever given.
+//! taken; what was never put off is due at once; ids go on behind every id that is in the store. No
+//! message waits longer than it would have without the restart, nor for ever because the clock was
+//! wrong when it was put off.
 
 use std::{
     cell::{Cell, RefCell},
@@ -19,8 +21,7 @@ use tokio::sync::Notify;
 use super::fresh::Fresh;
 use super::record::{self, FAMILIES, META, STATE};
 use super::schedule::Schedule;
-use super::{Inner, MessageId, Metrics, Queue, QueueError, Settings};
-use crate::random::Random;
+use super::{Inner, MessageId, Metrics, Queue, QueueError, Settings, report};
 
 /// What a queue is made with.
 #[derive(Clone)]
@@ -59,7 +60,11 @@ impl Queue {
         let Parts { settings, storage, hostname, events, metrics, storage_metrics, shards } = parts;
         let store = Store::open(dir, &storage, &FAMILIES, shards, storage_metrics)?;
         let states = read_states(&store)?;
-        let (schedule, last_id) = read_messages(&store, &states)?;
+        // Jitter may nearly double a wait, and a site may rest a little longer than that.
+        let wait_ms_max = settings.retry_max.as_ms().saturating_mul(2);
+        let window = Window { now_ms: engine::shard::wall_ms(), wait_ms_max };
+        let (schedule, last_id) = read_messages(&store, &states, window)?;
+        let reporter = Rc::new(Notify::new());
         let bytes_max = settings.fresh_bytes_max.as_usize();
         let inner = Rc::new(Inner {
             number,
@@ -68,19 +73,22 @@ impl Queue {
             hostname,
             events,
             metrics,
-            settings: RefCell::new(settings),
+            settings: RefCell::new(Rc::new(Settings::clone(&settings))),
             schedule: RefCell::default(),
             fresh: RefCell::new(Fresh::new(bytes_max)),
-            random: Random::new(),
+            jitter: foldhash::quality::RandomState::default(),
             last_id: Cell::new(last_id),
             arriving: Cell::new(0),
+            to_report: RefCell::default(),
             ending: Cell::new(0),
             closing: Cell::new(false),
             due: Notify::new(),
             ended: Notify::new(),
+            reporter: Rc::clone(&reporter),
             scratch: RefCell::default(),
         });
         inner.note_depth(|empty| *empty = schedule);
+        tokio::task::spawn_local(report::run(Rc::downgrade(&inner), reporter));
         Ok(Self(inner))
     }
 
@@ -89,8 +97,12 @@ impl Queue {
     pub async fn close(&self) -> bool {
         self.0.closing.set(true);
         self.0.due.notify_waiters();
-        while self.0.ending.get() > 0 {
-            self.0.ended.notified().await;
+        loop {
+            let ended = self.0.ended.notified();
+            if self.0.ending.get() == 0 {
+                break;
+            }
+            ended.await;
         }
         self.0.store.close().await
     }
@@ -109,6 +121,20 @@ impl Queue {
                 false
             }
         }
+    }
+}
+
+/// When a message that is found may be due.
+#[derive(Clone, Copy)]
+struct Window {
+    now_ms: u64,
+    wait_ms_max: u64,
+}
+
+impl Window {
+    /// A time from the store, made sensible: not before the message came, not in a far future.
+    fn fit(self, id: MessageId, due_ms: u64) -> u64 {
+        due_ms.max(id.at_ms().min(self.now_ms)).min(self.now_ms.saturating_add(self.wait_ms_max))
     }
 }
 
@@ -136,6 +162,7 @@ fn read_states(store: &Store) -> Result<HashMap<MessageId, Known, RandomState>, 
 fn read_messages(
     store: &Store,
     states: &HashMap<MessageId, Known, RandomState>,
+    window: Window,
 ) -> Result<(Schedule, MessageId), QueueError> {
     let mut schedule = Schedule::default();
     let mut last = MessageId(0);
@@ -143,8 +170,10 @@ fn read_messages(
         let Some(id) = MessageId::of_key(key) else { return true };
         last = id;
         match states.get(&id) {
-            None => schedule.insert(id, id.at_ms(), 0),
-            Some(Known { version, due_ms: Some(due_ms) }) => schedule.insert(id, *due_ms, *version),
+            None => schedule.insert(id, id.at_ms().min(window.now_ms), 0),
+            Some(Known { version, due_ms: Some(due_ms) }) => {
+                schedule.insert(id, window.fit(id, *due_ms), *version);
+            }
             Some(Known { version, due_ms: None }) => schedule.insert_held(id, *version),
         }
         true

@@ -2,21 +2,29 @@
 //! RFC 3464).
 //!
 //! What must stay true: a report is from the null sender and asks for no report itself, so that mail
-//! never answers itself; it enters the queue in the same group that ends the lease it tells of.
+//! never answers itself; it enters the queue in the same group that ends the lease it tells of. One
+//! is written at a time, so that one original is in memory, however much mail fails at once.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
+use engine::shard::sleep;
 use engine::storage::{Group, Op};
 use engine::telemetry::{Level, note};
 use proto::dsn::{self, Entry, Kind};
-use proto::types::{BodyKind, Enhanced, Envelope, Notify, Recipient, Reply, Timestamp};
+use proto::types::{Address, BodyKind, Enhanced, Envelope, Notify, Recipient, Reply, Timestamp};
 
+use super::ending::End;
 use super::record::{self, BODY, META};
+use super::schedule::Wish;
 use super::{Inner, MessageId, Queue, Remote};
 
 /// How a report says where it came from.
 const ORIGIN: &str = "bounce";
+/// Groups that may wait for a disk that fails before no more reports are made: they hold bodies.
+const BACKLOG_MAX: usize = 256;
+/// How often a disk that fails is looked at.
+const BACKLOG_LOOK_MS: u64 = 50;
 /// When a server gave no enhanced status: RFC 3463 §3.1, other or undefined.
 const UNDEFINED: u16 = 0;
 
@@ -41,17 +49,17 @@ pub(super) struct Notes {
 }
 
 /// A report that is ready to be queued.
-pub(super) struct Made {
-    pub id: MessageId,
-    pub envelope: Envelope,
-    pub message: Bytes,
+struct Made {
+    id: MessageId,
+    envelope: Envelope,
+    message: Bytes,
 }
 
 impl Note {
-    pub fn new(recipient: u32, reply: &Reply, remote: Option<&Remote>) -> Self {
+    pub fn new(recipient: usize, reply: &Reply, remote: Option<&Remote>) -> Self {
         let class = u8::try_from(reply.code / 100).unwrap_or(5);
         Self {
-            recipient: recipient as usize,
+            recipient,
             status: reply.enhanced.unwrap_or(Enhanced(class, UNDEFINED, UNDEFINED)),
             reply: reply.clone(),
             remote: remote.map(|remote| Rc::clone(&remote.name)),
@@ -70,7 +78,7 @@ impl Notes {
 }
 
 impl Made {
-    pub fn put(&self, group: &mut Group) {
+    fn put(&self, group: &mut Group) {
         let mut value = Vec::new();
         record::write_envelope(&self.envelope, &mut value);
         group.push(Op::put(META, &self.id.key(), value));
@@ -78,87 +86,125 @@ impl Made {
     }
 }
 
+/// Ends the leases that have something to report, one after the other, for as long as the queue
+/// lives.
+pub(super) async fn run(queue: Weak<Inner>, wake: Rc<tokio::sync::Notify>) {
+    loop {
+        let Some(queue) = queue.upgrade() else { return };
+        let next = queue.to_report.borrow_mut().pop_front();
+        let Some(end) = next else {
+            drop(queue);
+            wake.notified().await;
+            continue;
+        };
+        queue.report(&end).await;
+        queue.ending.set(queue.ending.get().saturating_sub(1));
+        queue.ended.notify_waiters();
+    }
+}
+
+impl Inner {
+    async fn report(self: &Rc<Self>, end: &End) {
+        while self.store.backlog() > BACKLOG_MAX
+            && self.is_healthy().is_err()
+            && !self.closing.get()
+        {
+            sleep(BACKLOG_LOOK_MS).await;
+        }
+        let reports = make(self, end.id, &end.envelope, &end.notes).await;
+        // An admin may have deleted the message meanwhile: then nobody is told of it.
+        if self.wish(end.id) == Wish::Delete {
+            return self.write_end(end, Group::new());
+        }
+        let mut group = Group::new();
+        for report in &reports {
+            report.put(&mut group);
+        }
+        self.write_end(end, group);
+        for report in reports {
+            self.metrics.reports.inc();
+            self.admit(report.id, report.envelope, report.message);
+        }
+    }
+}
+
 /// Writes the reports that `notes` call for; reads the original for it. When it cannot be read, the
 /// report goes without it rather than not at all.
-pub(super) async fn make(
-    queue: &Rc<Inner>,
-    id: MessageId,
-    envelope: &Envelope,
-    notes: &Notes,
-) -> Vec<Made> {
+async fn make(queue: &Rc<Inner>, id: MessageId, envelope: &Envelope, notes: &Notes) -> Vec<Made> {
+    let Some(to) = &envelope.sender else { return Vec::new() };
     let original = queue.body(id).await.unwrap_or_else(|error| {
         note(Level::Warn, format_args!("a report about {id} goes without the message: {error}"));
         Bytes::new()
     });
+    let subject = Subject { queue, id, envelope, to, original: &original };
     let delayed = Kind::Delayed { until: notes.until };
     let kinds =
         [(Kind::Failed, &notes.failed), (delayed, &notes.delayed), (Kind::Relayed, &notes.relayed)];
     kinds
         .into_iter()
         .filter(|(_, notes)| !notes.is_empty())
-        .filter_map(|(kind, notes)| make_one(queue, id, envelope, kind, notes, &original))
+        .map(|(kind, notes)| subject.make(kind, notes))
         .collect()
 }
 
-fn make_one(
-    queue: &Rc<Inner>,
+/// What reports are about.
+struct Subject<'a> {
+    queue: &'a Rc<Inner>,
     id: MessageId,
-    envelope: &Envelope,
-    kind: Kind,
-    notes: &[Note],
-    original: &[u8],
-) -> Option<Made> {
-    let to = envelope.sender.as_ref()?;
-    let now = queue.now();
-    let new_id = Queue(Rc::clone(queue)).next_id();
-    let (name, new_name) = (id.to_string(), new_id.to_string());
-    let will_retry_until = match kind {
-        Kind::Delayed { until } => Some(until),
-        _ => None,
-    };
-    let entries: Vec<Entry<'_>> = notes
-        .iter()
-        .map(|note| Entry {
-            recipient: &envelope.recipients[note.recipient],
-            remote_mta: note.remote.as_deref(),
-            status: note.status,
-            diagnostic: Some(&note.reply),
-            last_attempt: now,
-            will_retry_until,
-        })
-        .collect();
-    let original_bytes_max = queue.settings().bounce_original_bytes_max.as_usize();
-    let report = dsn::Report {
-        kind,
-        reporting_mta: &queue.hostname,
-        to,
-        envelope,
-        id: &name,
-        new_id: &new_name,
-        at: now,
-        recipients: &entries,
-        original,
-    };
-    let mut message = Vec::new();
-    dsn::write(&report, original_bytes_max, &mut message);
-    let is_ascii = message.is_ascii();
-    Some(Made {
-        id: new_id,
-        envelope: Envelope {
+    envelope: &'a Envelope,
+    to: &'a Address,
+    original: &'a [u8],
+}
+
+impl Subject<'_> {
+    fn make(&self, kind: Kind, notes: &[Note]) -> Made {
+        let id = Queue(Rc::clone(self.queue)).next_id();
+        let now = self.queue.now();
+        let message = self.text(kind, notes, id, now);
+        let is_ascii = message.is_ascii();
+        let to = Recipient { address: self.to.clone(), notify: Some(Notify::NEVER), orcpt: None };
+        let envelope = Envelope {
             sender: None,
-            recipients: vec![Recipient {
-                address: to.clone(),
-                notify: Some(Notify::NEVER),
-                orcpt: None,
-            }],
+            recipients: vec![to],
             body: if is_ascii { BodyKind::SevenBit } else { BodyKind::EightBit },
-            smtputf8: envelope.smtputf8 && (to.needs_utf8() || !is_ascii),
+            smtputf8: self.envelope.smtputf8 && (self.to.needs_utf8() || !is_ascii),
             ret: None,
             envid: None,
             arrived: now,
             size: message.len() as u64,
             origin: ORIGIN.into(),
-        },
-        message: message.into(),
-    })
+        };
+        Made { id, envelope, message: message.into() }
+    }
+
+    fn text(&self, kind: Kind, notes: &[Note], new_id: MessageId, now: Timestamp) -> Vec<u8> {
+        let will_retry_until = match kind {
+            Kind::Delayed { until } => Some(until),
+            _ => None,
+        };
+        let entries = notes.iter().map(|note| Entry {
+            recipient: &self.envelope.recipients[note.recipient],
+            remote_mta: note.remote.as_deref(),
+            status: note.status,
+            diagnostic: Some(&note.reply),
+            last_attempt: now,
+            will_retry_until,
+        });
+        let entries: Vec<Entry<'_>> = entries.collect();
+        let report = dsn::Report {
+            kind,
+            reporting_mta: &self.queue.hostname,
+            to: self.to,
+            envelope: self.envelope,
+            id: &self.id.to_string(),
+            new_id: &new_id.to_string(),
+            at: now,
+            recipients: &entries,
+            original: self.original,
+        };
+        let mut out = Vec::new();
+        let bytes_max = self.queue.settings().bounce_original_bytes_max.as_usize();
+        dsn::write(&report, bytes_max, &mut out);
+        out
+    }
 }

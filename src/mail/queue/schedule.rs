@@ -69,12 +69,14 @@ impl Schedule {
         let entry = self.entries.get_mut(&first.1)?;
         let taken = *entry;
         entry.phase = Phase::Active;
-        entry.wish = Wish::None;
+        if entry.wish == Wish::Flush {
+            entry.wish = Wish::None;
+        }
         self.active += 1;
         Some((first.1, taken))
     }
 
-    /// An active message waits again; a flush that came meanwhile makes it due at once.
+    /// An active message waits again; a flush that came meanwhile leaves it due.
     pub fn put_back(&mut self, id: MessageId, due_ms: u64, version: u32) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.phase != Phase::Active {
@@ -83,7 +85,9 @@ impl Schedule {
         self.active -= 1;
         entry.phase = Phase::Waiting;
         entry.version = version;
-        entry.due_ms = if entry.wish == Wish::Flush { 0 } else { due_ms };
+        if entry.wish != Wish::Flush {
+            entry.due_ms = due_ms;
+        }
         self.due.insert((entry.due_ms, id));
     }
 
@@ -116,6 +120,7 @@ impl Schedule {
             Phase::Held => return false,
             Phase::Active if entry.wish != Wish::None => return true,
             Phase::Active => {}
+            Phase::Waiting if matches!(entry.wish, Wish::Hold | Wish::Delete) => return false,
             Phase::Waiting => {
                 self.due.remove(&(entry.due_ms, id));
                 entry.due_ms = entry.due_ms.min(now_ms);
@@ -136,9 +141,9 @@ impl Schedule {
         }
     }
 
-    /// Notes what is to become of an active message.
+    /// Notes what is to become of an active message. Nothing undoes a deletion.
     pub fn wish(&mut self, id: MessageId, wish: Wish) {
-        if let Some(entry) = self.entries.get_mut(&id) {
+        if let Some(entry) = self.entries.get_mut(&id).filter(|e| e.wish != Wish::Delete) {
             entry.wish = wish;
         }
     }
@@ -212,6 +217,7 @@ mod tests {
         Hold(u64),
         Release(u64, u64),
         Flush(u64, u64),
+        Hasten(u64, u64),
         Remove(u64),
     }
 
@@ -223,7 +229,8 @@ mod tests {
             (id.clone(), at.clone()).prop_map(|(id, at)| Move::PutBack(id, at)),
             id.clone().prop_map(Move::Hold),
             (id.clone(), at.clone()).prop_map(|(id, at)| Move::Release(id, at)),
-            (id.clone(), at).prop_map(|(id, at)| Move::Flush(id, at)),
+            (id.clone(), at.clone()).prop_map(|(id, at)| Move::Flush(id, at)),
+            (id.clone(), at).prop_map(|(id, at)| Move::Hasten(id, at)),
             id.prop_map(Move::Remove),
         ];
         prop::collection::vec(one, 0..60)
@@ -259,7 +266,7 @@ mod tests {
                         schedule.put_back(MessageId(id), at, 1);
                         for entry in model.iter_mut().filter(|e| e.0.0 == id && e.2 == Phase::Active) {
                             let due = schedule.get(MessageId(id)).unwrap().due_ms;
-                            prop_assert!(due == at || due == 0);
+                            prop_assert!(due == at || due == entry.1, "{due}");
                             *entry = (entry.0, due, Phase::Waiting);
                         }
                     }
@@ -275,6 +282,14 @@ mod tests {
                     }
                     Move::Flush(id, now) => {
                         schedule.flush(MessageId(id), now);
+                        for entry in
+                            model.iter_mut().filter(|e| e.0.0 == id && e.2 == Phase::Waiting)
+                        {
+                            entry.1 = entry.1.min(now);
+                        }
+                    }
+                    Move::Hasten(id, now) => {
+                        schedule.hasten(MessageId(id), now);
                         for entry in
                             model.iter_mut().filter(|e| e.0.0 == id && e.2 == Phase::Waiting)
                         {
@@ -308,6 +323,7 @@ mod tests {
         let (_, entry) = schedule.take_due(6).expect("due at once");
         assert_eq!((entry.wish, entry.version), (Wish::Flush, 1));
         schedule.wish(MessageId(1), Wish::Delete);
+        schedule.wish(MessageId(1), Wish::Hold);
         assert!(schedule.flush(MessageId(1), 6));
         assert_eq!(
             schedule.get(MessageId(1)).unwrap().wish,

@@ -45,7 +45,7 @@ impl Default for Settings {
             delay_warning: Span::hours(4),
             bounce_original_bytes_max: Bytes::kib(64),
             fresh_bytes_max: Bytes::mib(64),
-            leases_max: 4096,
+            leases_max: 16_384,
             messages_max: 5_000_000,
         }
     }
