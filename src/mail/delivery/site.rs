@@ -171,32 +171,38 @@ impl Site {
         Some(verdict::of_rest(fault, Timestamp(wall_ms().saturating_add(left))))
     }
 
-    /// Sees to it that somebody works on the jobs: wakes a connection that has nothing to do, or
-    /// opens one.
+    /// Sees to it that somebody works on the jobs: wakes a connection that has nothing to do, and
+    /// opens as many as there are jobs beyond those.
     pub fn staff(self: &Rc<Self>, core: &Rc<Core>) {
-        let jobs = u32::try_from(self.jobs.borrow().len()).unwrap_or(u32::MAX);
-        if jobs == 0 || core.is_stopping() {
+        if core.is_stopping() || self.jobs.borrow().is_empty() {
             return;
         }
         if self.idle.get() > 0 {
             self.work.notify_one();
         }
-        let allowed = if self.answers.get() { self.connections_max } else { 1 };
-        let enough = jobs <= self.idle.get() + self.opening.get();
-        if enough || self.connections.get() >= allowed || self.waits.get() {
-            return;
-        }
-        if !core.has_berth(self.answers.get()) {
-            self.waits.set(true);
-            return core.wait_for_berth(self);
-        }
-        match core.sites_table().ask(&self.name, core.shard.index(), self.connections_max) {
-            Asked::Now(slot) => self.hire(core, slot),
-            Asked::Later(later) => {
+        while self.is_short_of_hands() {
+            if !core.has_berth(self.answers.get()) {
                 self.waits.set(true);
-                core.shard.spawn(wait_for_slot(Rc::clone(core), Rc::clone(self), later));
+                core.wait_for_berth(self);
+                return;
+            }
+            match core.sites_table().ask(&self.name, core.shard.index(), self.connections_max) {
+                Asked::Now(slot) => self.hire(core, slot),
+                Asked::Later(later) => {
+                    self.waits.set(true);
+                    core.shard.spawn(wait_for_slot(Rc::clone(core), Rc::clone(self), later));
+                }
             }
         }
+    }
+
+    /// Whether another connection would find work, and may be opened.
+    fn is_short_of_hands(&self) -> bool {
+        let jobs = u32::try_from(self.jobs.borrow().len()).unwrap_or(u32::MAX);
+        let allowed = if self.answers.get() { self.connections_max } else { 1 };
+        jobs > self.idle.get() + self.opening.get()
+            && self.connections.get() < allowed
+            && !self.waits.get()
     }
 
     /// Its turn for room on the shard has come.
@@ -275,9 +281,9 @@ async fn work(mut berth: Berth) {
     match connect::open(&core, &site).await {
         Ok(mut link) => {
             site.answered();
-            berth.opened();
-            // There may be work for more than the one that was tried first.
+            // There may be work for more than this one, which still counts as opening.
             site.staff(&core);
+            berth.opened();
             while let Some(job) = next_job(&core, &berth, &link).await {
                 if !carry(&core, &berth, &mut link, job).await {
                     break;
