@@ -33,6 +33,8 @@ const RECALL: usize = 128;
 const PARKED_MAX: usize = 100_000;
 /// A message that found no room comes by itself after this.
 const PARK_WAIT: Duration = Duration::from_secs(60);
+/// A site that refused one connection more is asked again after this.
+const CEILING_MS: u64 = 10_000;
 /// A connection that others wait for is kept at least this long, so that a slot is worth its handshake.
 const TURN_MS: u64 = 500;
 
@@ -66,6 +68,8 @@ pub(super) struct Site {
     answers: Cell<bool>,
     failures: Cell<u32>,
     rest: RefCell<Option<Rest>>,
+    /// It took no more connections than this, and is not asked for more before that moment.
+    ceiling: Cell<(u32, u64)>,
 }
 
 /// Nothing is tried until then.
@@ -114,6 +118,7 @@ impl Site {
             answers: Cell::default(),
             failures: Cell::default(),
             rest: RefCell::default(),
+            ceiling: Cell::default(),
         }
     }
 
@@ -199,7 +204,11 @@ impl Site {
     /// Whether another connection would find work, and may be opened.
     fn is_short_of_hands(&self) -> bool {
         let jobs = u32::try_from(self.jobs.borrow().len()).unwrap_or(u32::MAX);
-        let allowed = if self.answers.get() { self.connections_max } else { 1 };
+        let mut allowed = if self.answers.get() { self.connections_max } else { 1 };
+        let (ceiling, until_ms) = self.ceiling.get();
+        if until_ms > now_ms() {
+            allowed = allowed.min(ceiling);
+        }
         jobs > self.idle.get() + self.opening.get()
             && self.connections.get() < allowed
             && !self.waits.get()
@@ -293,10 +302,12 @@ async fn work(mut berth: Berth) {
             link.quit().await;
         }
         Err(fault) => {
-            // Another connection may still be talking to it: then it is only busy.
+            // Another connection may still be talking to it: then it only takes no more of them.
             let others = site.connections.get() - site.opening.get();
             if others == 0 {
                 site.went_down(&core, fault);
+            } else {
+                site.ceiling.set((others, now_ms().saturating_add(CEILING_MS)));
             }
         }
     }

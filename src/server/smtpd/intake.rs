@@ -18,6 +18,8 @@ pub(super) const MEMORY_SPENT: Reply =
 
 /// Room for a message whose size was not announced.
 const BYTES_FIRST: usize = 8 << 10;
+/// Room given on the word of a client: memory is for those who send, not for those who promise.
+const BYTES_PROMISED_MAX: usize = 256 << 10;
 /// Room for the trace field.
 const TRACE_BYTES: usize = 512;
 
@@ -40,7 +42,8 @@ impl Intake {
         declared: Option<u64>,
         budget: &Budget,
     ) -> Result<Self, Reply> {
-        let body = declared.and_then(|size| usize::try_from(size).ok()).unwrap_or(BYTES_FIRST);
+        let promised = declared.and_then(|size| usize::try_from(size).ok());
+        let body = promised.map_or(BYTES_FIRST, |size| size.min(BYTES_PROMISED_MAX));
         let room = body.saturating_add(TRACE_BYTES);
         let block = budget.try_take(BLOCK_BYTES).ok_or(MEMORY_SPENT)?;
         let permit = budget.try_take(room).ok_or(MEMORY_SPENT)?;
