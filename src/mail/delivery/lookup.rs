@@ -78,7 +78,9 @@ impl Directory {
     /// Forgets what was found: the routes have changed.
     pub fn forget(&self) {
         self.kept.borrow_mut().clear();
-        self.sites.borrow_mut().clear();
+        for site in self.sites.take().into_values() {
+            site.retire();
+        }
     }
 
     /// All sites.
@@ -157,7 +159,13 @@ impl Core {
                 (Found::Site(self.directory.site(self, sign)), KEPT_MS)
             }
             Some(route @ Route { way: Way::MxOf { name, port }, .. }) => {
-                self.look_up_mx(&plan, name, *port, Some(route)).await
+                // The fault of the route, not of the recipient's domain: it may be mended.
+                match self.look_up_mx(&plan, name, *port, Some(route)).await {
+                    (Found::Nowhere(verdict), _) => {
+                        (Found::Nowhere(verdict::of_route(verdict)), TROUBLE_KEPT_MS)
+                    }
+                    found => found,
+                }
             }
             route => self.look_up_mx(&plan, domain, plan.settings.port, route).await,
         }

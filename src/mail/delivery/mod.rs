@@ -10,7 +10,8 @@
 //!
 //! How it fails: a connection that breaks settles its recipients as deferred, a task that panics gives
 //! its leases back. `route`, `mx` and `backoff` are pure; `lookup` finds sites, `table` shares out
-//! connections, `site` queues, `connect` and `speak` talk, `run` takes leases.
+//! connections, `site` queues, `work` is a connection's life, `connect` and `speak` talk, `run` takes
+//! leases.
 
 mod backoff;
 mod connect;
@@ -24,7 +25,10 @@ pub mod settings;
 mod site;
 mod speak;
 mod table;
+#[cfg(test)]
+mod tests;
 mod verdict;
+mod work;
 
 pub use metrics::Metrics;
 pub use run::{Delivery, Parts};

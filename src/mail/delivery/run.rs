@@ -52,7 +52,7 @@ pub struct Parts {
 
 /// The delivery of one shard. Clones share it.
 #[derive(Clone)]
-pub struct Delivery(Rc<Core>);
+pub struct Delivery(pub(super) Rc<Core>);
 
 /// What its rooms share.
 pub(super) struct Core {
@@ -71,6 +71,9 @@ pub(super) struct Core {
     doubtful: Cell<u32>,
     /// Sites that wait for room on the shard.
     waiting: RefCell<VecDeque<Rc<Site>>>,
+    /// One of these would get room if an idle connection left.
+    crowded: Cell<bool>,
+    room_asked: Notify,
     stopping: Cell<bool>,
     stop: Notify,
 }
@@ -106,6 +109,8 @@ impl Delivery {
             berths: Cell::new(0),
             doubtful: Cell::new(0),
             waiting: RefCell::default(),
+            crowded: Cell::new(false),
+            room_asked: Notify::new(),
             stopping: Cell::new(false),
             stop: Notify::new(),
         })))
@@ -150,6 +155,13 @@ impl Delivery {
         self.0.plan.replace(Rc::new(plan));
         self.0.directory.forget();
         Ok(())
+    }
+
+    /// Lets every site that rests be tried again at once: for an admin who flushes the queue.
+    pub fn lift_rests(&self) {
+        for site in self.0.directory.sites() {
+            site.lift_rest();
+        }
     }
 
     /// Takes no new leases, gives back what waits, and lets what is on its way end, for `patience`
@@ -278,8 +290,16 @@ impl Core {
 
     /// Whether another connection may be opened; half of all are kept for sites that answer.
     pub fn has_berth(&self, answers: bool) -> bool {
-        let max = self.plan.borrow().settings.connections_max.max(2);
-        self.berths.get() < max && (answers || self.doubtful.get() < max / 2)
+        self.berths.get() < self.berths_max() && self.may_berth(answers)
+    }
+
+    fn berths_max(&self) -> u32 {
+        self.plan.borrow().settings.connections_max.max(2)
+    }
+
+    /// Whether nothing but the number of all connections is in the way of another.
+    fn may_berth(&self, answers: bool) -> bool {
+        answers || self.doubtful.get() < self.berths_max() / 2
     }
 
     pub fn take_berth(&self, doubtful: bool) {
@@ -299,15 +319,45 @@ impl Core {
         self.metrics.connections.sub(1);
     }
 
+    /// Puts a site in line for a berth; if need be, an idle connection of another makes room.
     pub fn wait_for_berth(&self, site: &Rc<Site>) {
         self.waiting.borrow_mut().push_back(Rc::clone(site));
+        if self.may_berth(site.answers()) {
+            self.ask_for_room();
+        }
     }
 
-    /// A connection has ended: those that wait for its place are asked again, each once.
+    fn ask_for_room(&self) {
+        self.crowded.set(true);
+        self.room_asked.notify_one();
+    }
+
+    /// Whether a connection with nothing to do should make room.
+    pub fn is_crowded(&self) -> bool {
+        self.crowded.get()
+    }
+
+    /// Waits until an idle connection is asked to make room; they are asked one at a time.
+    pub async fn room_asked_for(&self) {
+        self.room_asked.notified().await;
+    }
+
+    /// A connection has ended, or a site has answered: those that wait are asked again, each once,
+    /// while there is room.
     pub fn call_waiting(self: &Rc<Self>) {
+        self.crowded.set(false);
         let waiting = self.waiting.take();
+        let mut helped = false;
         for site in waiting {
-            site.called(self);
+            if self.has_berth(site.answers()) {
+                site.called(self);
+            } else {
+                helped |= self.may_berth(site.answers());
+                self.waiting.borrow_mut().push_back(site);
+            }
+        }
+        if helped {
+            self.ask_for_room();
         }
     }
 }

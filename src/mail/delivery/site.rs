@@ -8,36 +8,30 @@ use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use engine::shard::{now_ms, wall_ms};
 use proto::types::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
-use super::connect;
 use super::job::Job;
 use super::route::Hop;
 use super::run::Core;
 use super::settings::HopProtocol;
-use super::speak::{Carried, Link};
 use super::table::{Asked, Slot};
 use super::verdict::{self, HostFault, SiteFault};
+use super::work::{Berth, work};
 use crate::queue::{MessageId, Queue};
 
 /// Jobs that a site may always have in line.
 const JOBS_MIN: usize = 64;
-/// Messages called back from the queue at a time, when fewer jobs than this are in line.
-const RECALL: usize = 128;
+/// Messages called back from the queue at a time.
+const RECALL_MAX: usize = 128;
 /// Messages remembered to be called back; further ones come by themselves.
 const PARKED_MAX: usize = 100_000;
 /// A message that found no room comes by itself after this.
 const PARK_WAIT: Duration = Duration::from_secs(60);
-/// A site that refused one connection more is asked again after this.
-const CEILING_MS: u64 = 10_000;
-/// A connection that others wait for is kept at least this long, so that a slot is worth its handshake.
-const TURN_MS: u64 = 500;
-
 /// A host to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
@@ -56,20 +50,22 @@ pub(super) struct Site {
     pub protocol: HopProtocol,
     pub connections_max: u32,
     pub messages_max: u32,
-    jobs: RefCell<VecDeque<Job>>,
+    pub jobs: RefCell<VecDeque<Job>>,
     parked: RefCell<VecDeque<(Queue, MessageId)>>,
-    work: Notify,
-    connections: Cell<u32>,
-    opening: Cell<u32>,
-    idle: Cell<u32>,
+    pub work: Notify,
+    pub connections: Cell<u32>,
+    pub opening: Cell<u32>,
+    pub idle: Cell<u32>,
     /// In line for a slot, or for room on the shard.
     waits: Cell<bool>,
     /// It has answered since it last failed.
     answers: Cell<bool>,
     failures: Cell<u32>,
     rest: RefCell<Option<Rest>>,
-    /// It took no more connections than this, and is not asked for more before that moment.
-    ceiling: Cell<(u32, u64)>,
+    /// It refused a connection while others served: none is opened beside them until then.
+    alone_until_ms: Cell<u64>,
+    /// Forgotten by the directory: it does what it has, and keeps no connection for more.
+    retired: Cell<bool>,
 }
 
 /// Nothing is tried until then.
@@ -86,16 +82,6 @@ pub(super) struct Sign {
     pub protocol: HopProtocol,
     pub connections_max: u32,
     pub messages_max: u32,
-}
-
-/// A connection in the books of its site and shard; taken out when dropped, even by a panic.
-struct Berth {
-    core: Rc<Core>,
-    site: Rc<Site>,
-    slot: Slot,
-    opening: bool,
-    /// Counted among those to sites that have not answered.
-    doubtful: bool,
 }
 
 impl Site {
@@ -118,7 +104,8 @@ impl Site {
             answers: Cell::default(),
             failures: Cell::default(),
             rest: RefCell::default(),
-            ceiling: Cell::default(),
+            alone_until_ms: Cell::default(),
+            retired: Cell::default(),
         }
     }
 
@@ -136,8 +123,7 @@ impl Site {
         if let Some(verdict) = self.resting() {
             return job.settle(&verdict);
         }
-        let free = core.plan().messages_active_max().saturating_sub(core.room.active());
-        let has_room = self.jobs.borrow().len() < JOBS_MIN.max(free / 2);
+        let has_room = self.jobs.borrow().len() < line_max(core);
         if has_room || !job.is_whole() {
             self.jobs.borrow_mut().push_back(job);
             self.staff(core);
@@ -156,12 +142,14 @@ impl Site {
         job.postpone(PARK_WAIT);
     }
 
-    fn recall(&self) {
+    /// Calls parked messages back once half of the line is free: as many as find room there.
+    pub fn recall(&self, core: &Core) {
         let mut parked = self.parked.borrow_mut();
-        if parked.is_empty() || self.jobs.borrow().len() >= RECALL {
+        let (jobs, max) = (self.jobs.borrow().len(), line_max(core));
+        if parked.is_empty() || jobs > max / 2 {
             return;
         }
-        let count = parked.len().min(RECALL);
+        let count = parked.len().min(max - jobs).min(RECALL_MAX);
         let called: Vec<(Queue, MessageId)> = parked.drain(..count).collect();
         drop(parked);
         for (queue, id) in called {
@@ -177,19 +165,22 @@ impl Site {
     }
 
     /// Sees to it that somebody works on the jobs: wakes a connection that has nothing to do, and
-    /// opens as many as there are jobs beyond those.
+    /// opens as many as there are jobs beyond those. At the end nobody does: what a connection left
+    /// behind is given back.
     pub fn staff(self: &Rc<Self>, core: &Rc<Core>) {
-        if core.is_stopping() || self.jobs.borrow().is_empty() {
+        if core.is_stopping() {
+            return self.clear();
+        }
+        if self.jobs.borrow().is_empty() {
             return;
         }
         if self.idle.get() > 0 {
             self.work.notify_one();
         }
-        while self.is_short_of_hands() {
+        while !self.waits.get() && self.lacks_connection() {
             if !core.has_berth(self.answers.get()) {
                 self.waits.set(true);
-                core.wait_for_berth(self);
-                return;
+                return core.wait_for_berth(self);
             }
             match core.sites_table().ask(&self.name, core.shard.index(), self.connections_max) {
                 Asked::Now(slot) => self.hire(core, slot),
@@ -201,17 +192,20 @@ impl Site {
         }
     }
 
-    /// Whether another connection would find work, and may be opened.
-    fn is_short_of_hands(&self) -> bool {
+    fn lacks_connection(&self) -> bool {
         let jobs = u32::try_from(self.jobs.borrow().len()).unwrap_or(u32::MAX);
-        let mut allowed = if self.answers.get() { self.connections_max } else { 1 };
-        let (ceiling, until_ms) = self.ceiling.get();
-        if until_ms > now_ms() {
-            allowed = allowed.min(ceiling);
-        }
-        jobs > self.idle.get() + self.opening.get()
-            && self.connections.get() < allowed
-            && !self.waits.get()
+        let connections = self.connections.get();
+        let allowed = match self.answers.get() {
+            false => 1,
+            true if self.alone_until_ms.get() > now_ms() => connections.max(1),
+            true => self.connections_max,
+        };
+        jobs > self.idle.get() + self.opening.get() && connections < allowed
+    }
+
+    /// Whether it has answered since it last failed.
+    pub fn answers(&self) -> bool {
+        self.answers.get()
     }
 
     /// Its turn for room on the shard has come.
@@ -237,10 +231,19 @@ impl Site {
     }
 
     /// A host has greeted us.
-    fn answered(&self) {
+    pub fn answered(&self) {
         self.answers.set(true);
         self.failures.set(0);
         self.rest.replace(None);
+    }
+
+    /// No connection was to be had. Where others stand the site is only busy, and the mail is theirs.
+    pub fn failed(&self, core: &Core, fault: SiteFault) {
+        if self.connections.get() == self.opening.get() {
+            return self.went_down(core, fault);
+        }
+        let alone_ms = core.plan().backoff.delay_ms(1, &core.random);
+        self.alone_until_ms.set(now_ms().saturating_add(alone_ms));
     }
 
     /// No host talks to us: all jobs are settled accordingly.
@@ -266,159 +269,46 @@ impl Site {
         }
     }
 
+    /// An admin wants its mail tried now, rest or not.
+    pub fn lift_rest(&self) {
+        self.rest.replace(None);
+    }
+
     /// Gives every job that nobody works on back to its queue, and lets idle connections go.
     pub fn clear(&self) {
         drop(self.jobs.take());
         self.parked.borrow_mut().clear();
         self.work.notify_waiters();
     }
+
+    /// The directory knows it no more: idle connections go, others when there is nothing in line.
+    pub fn retire(&self) {
+        self.retired.set(true);
+        self.work.notify_waiters();
+    }
+
+    /// Whether a connection with nothing to do is kept.
+    pub fn keeps_idle(&self) -> bool {
+        !self.retired.get()
+    }
+}
+
+/// Jobs that a site may have in line now.
+fn line_max(core: &Core) -> usize {
+    let free = core.plan().messages_active_max().saturating_sub(core.room.active());
+    JOBS_MIN.max(free / 2)
 }
 
 /// Waits for a slot that is shared with other shards.
 async fn wait_for_slot(core: Rc<Core>, site: Rc<Site>, later: oneshot::Receiver<Slot>) {
     let slot = later.await;
     site.waits.set(false);
-    let is_needed = !site.jobs.borrow().is_empty() && !core.is_stopping();
-    if let (Ok(slot), true) = (slot, is_needed) {
-        site.hire(&core, slot);
-    }
-}
-
-/// The life of a connection.
-async fn work(mut berth: Berth) {
-    let (core, site) = (Rc::clone(&berth.core), Rc::clone(&berth.site));
-    match connect::open(&core, &site).await {
-        Ok(mut link) => {
-            site.answered();
-            // There may be work for more than this one, which still counts as opening.
+    let is_used = site.lacks_connection() && core.has_berth(site.answers()) && !core.is_stopping();
+    match slot {
+        Ok(slot) if is_used => site.hire(&core, slot),
+        slot => {
+            drop(slot);
             site.staff(&core);
-            berth.opened();
-            while let Some(job) = next_job(&core, &berth, &link).await {
-                if !carry(&core, &berth, &mut link, job).await {
-                    break;
-                }
-            }
-            // The slot is given back only when the peer has seen the end.
-            link.quit().await;
         }
-        Err(fault) => {
-            // Another connection may still be talking to it: then it only takes no more of them.
-            let others = site.connections.get() - site.opening.get();
-            if others == 0 {
-                site.went_down(&core, fault);
-            } else {
-                site.ceiling.set((others, now_ms().saturating_add(CEILING_MS)));
-            }
-        }
-    }
-}
-
-/// The next job in line; waits for one as long as a connection may be idle.
-async fn next_job(core: &Core, berth: &Berth, link: &Link) -> Option<Job> {
-    let site = &berth.site;
-    let is_done = link.messages >= site.messages_max || !link.is_reusable();
-    let had_turn = now_ms().saturating_sub(link.opened_ms) >= TURN_MS;
-    if is_done || core.is_stopping() || (had_turn && berth.slot.is_wanted()) {
-        return None;
-    }
-    let first = site.jobs.borrow_mut().pop_front();
-    if first.is_some() {
-        site.recall();
-        return first;
-    }
-    let idle = core.plan().settings.idle.get();
-    if idle.is_zero() || berth.slot.is_wanted() {
-        return None;
-    }
-    let _resting = Idle::begin(site);
-    tokio::select! {
-        biased;
-        () = site.work.notified() => {}
-        () = berth.slot.asked_for() => {}
-        () = tokio::time::sleep(idle) => return None,
-    }
-    site.jobs.borrow_mut().pop_front()
-}
-
-/// Counts a connection as idle while it lives.
-struct Idle<'a>(&'a Site);
-
-impl<'a> Idle<'a> {
-    fn begin(site: &'a Site) -> Self {
-        site.idle.set(site.idle.get() + 1);
-        Self(site)
-    }
-}
-
-impl Drop for Idle<'_> {
-    fn drop(&mut self) {
-        self.0.idle.set(self.0.idle.get() - 1);
-    }
-}
-
-/// Takes one job over the connection; false when it cannot be used again.
-async fn carry(core: &Core, berth: &Berth, link: &mut Link, mut job: Job) -> bool {
-    let body = match job.lease.message().await {
-        Ok(body) => body,
-        Err(error) => {
-            job.settle(&verdict::of_unreadable(&error));
-            return true;
-        }
-    };
-    if link.messages > 0 {
-        core.metrics.reused.inc();
-    }
-    loop {
-        let started = Instant::now();
-        let carried = link.deliver(&job, &body).await;
-        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        core.metrics.transactions.inc();
-        core.metrics.transaction.record(took);
-        match carried {
-            Carried::Whole => return link.is_reusable(),
-            Carried::Stale => {
-                core.metrics.stale.inc();
-                job.again = true;
-                berth.site.jobs.borrow_mut().push_front(job);
-                return false;
-            }
-            Carried::Partly(left) => {
-                job.recipients = left;
-                if !link.is_reusable() {
-                    berth.site.jobs.borrow_mut().push_front(job);
-                    return false;
-                }
-            }
-        }
-    }
-}
-
-impl Berth {
-    fn new(core: &Rc<Core>, site: &Rc<Site>, slot: Slot) -> Self {
-        let doubtful = !site.answers.get();
-        site.connections.set(site.connections.get() + 1);
-        site.opening.set(site.opening.get() + 1);
-        core.take_berth(doubtful);
-        Self { core: Rc::clone(core), site: Rc::clone(site), slot, opening: true, doubtful }
-    }
-
-    /// The connection stands.
-    fn opened(&mut self) {
-        if std::mem::take(&mut self.opening) {
-            self.site.opening.set(self.site.opening.get() - 1);
-        }
-        if std::mem::take(&mut self.doubtful) {
-            self.core.trust_berth();
-        }
-    }
-}
-
-impl Drop for Berth {
-    fn drop(&mut self) {
-        if self.opening {
-            self.site.opening.set(self.site.opening.get() - 1);
-        }
-        self.site.connections.set(self.site.connections.get() - 1);
-        self.core.leave_berth(self.doubtful);
     }
 }

@@ -211,10 +211,13 @@ impl Link {
     }
 
     async fn send_text(&mut self, body: &Bytes) -> std::io::Result<()> {
+        // What came by BDAT may end within a line.
+        let is_line_open = !body.is_empty() && !body.ends_with(b"\r\n");
+        let end: &[u8] = if is_line_open { b"\r\n.\r\n" } else { b".\r\n" };
         let stuffed = stuff_dots(body);
         if stuffed.len() <= COPY_BYTES_MAX {
             self.out.extend_from_slice(&stuffed);
-            self.out.extend_from_slice(b".\r\n");
+            self.out.extend_from_slice(end);
             return self.send().await;
         }
         let whole = match stuffed {
@@ -230,7 +233,7 @@ impl Link {
         };
         self.out = out;
         sent?;
-        self.out.extend_from_slice(b".\r\n");
+        self.out.extend_from_slice(end);
         self.send().await
     }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use foldhash::fast::RandomState;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, futures::Notified, oneshot};
 
 const TABLES: usize = 64;
 
@@ -89,22 +89,26 @@ impl SiteTable {
         } else {
             let (to, later) = oneshot::channel();
             entry.waiting.push_back(Waiter { shard, to });
-            entry.wanted.bell.notify_waiters();
             Asked::Later(later)
         };
         entry.count_waiters();
+        if matches!(asked, Asked::Later(_)) {
+            // Counted first: who hears the bell looks at the count.
+            entry.wanted.bell.notify_waiters();
+        }
         asked
     }
 
-    /// Whether `shard` holds more slots of `site` than its share while others wait.
-    fn is_greedy(&self, site: &str, shard: usize) -> bool {
+    /// Whether other shards wait for a slot of `site` that `shard` does not use, or holds beyond its
+    /// share.
+    fn is_greedy(&self, site: &str, shard: usize, is_idle: bool) -> bool {
         let table = self.table(site).lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = table.get(site) else { return false };
         let waits = |of: usize| entry.waiting.iter().any(|w| w.shard == of && !w.to.is_closed());
         let others_wait = (0..self.shards).any(|of| of != shard && waits(of));
         let takers = (0..self.shards).filter(|of| entry.used[*of] > 0 || waits(*of)).count();
         let own = entry.used.get(shard).copied().unwrap_or(0) as usize;
-        others_wait && own * takers > entry.total() as usize
+        others_wait && (is_idle || own * takers > entry.total() as usize)
     }
 
     fn slot(self: &Arc<Self>, site: Arc<str>, shard: usize, entry: &Entry) -> Slot {
@@ -154,16 +158,17 @@ impl Entry {
 }
 
 impl Slot {
-    /// Whether the slot should be given back for others at the next occasion. Cheap while nobody
-    /// waits: one relaxed load of a line that nobody writes.
-    pub fn is_wanted(&self) -> bool {
+    /// Whether the slot should be given back for others: at the next occasion, or at once when it is
+    /// idle. Cheap while nobody waits: one relaxed load of a line that nobody writes.
+    pub fn is_wanted(&self, is_idle: bool) -> bool {
+        let is_greedy = |table: &Arc<SiteTable>| table.is_greedy(&self.site, self.shard, is_idle);
         self.wanted.waiters.load(Ordering::Relaxed) > 0
-            && self.table.as_ref().is_some_and(|table| table.is_greedy(&self.site, self.shard))
+            && self.table.as_ref().is_some_and(is_greedy)
     }
 
-    /// Waits until somebody asks for a slot of the site and gets none.
-    pub async fn asked_for(&self) {
-        self.wanted.bell.notified().await;
+    /// Waits until somebody asks for a slot of the site and gets none, from this call on.
+    pub fn asked_for(&self) -> Notified<'_> {
+        self.wanted.bell.notified()
     }
 }
 
@@ -212,13 +217,13 @@ mod tests {
     fn a_limit_of_one_serves_all_shards() {
         let table = Arc::new(SiteTable::new(3));
         let mut held = (0, now(table.ask("site", 0, 1)));
-        assert!(!held.1.is_wanted());
+        assert!(!held.1.is_wanted(false));
         let mut line: VecDeque<_> =
             [1, 2].map(|shard| (shard, later(table.ask("site", shard, 1)))).into();
         let mut served = vec![0];
         for _ in 0..9 {
             let (shard, slot) = held;
-            assert!(slot.is_wanted(), "others wait");
+            assert!(slot.is_wanted(false), "others wait");
             let again = later(table.ask("site", shard, 1));
             drop(slot);
             line.push_back((shard, again));
@@ -235,14 +240,14 @@ mod tests {
         let mut zero: Vec<Slot> = (0..3).map(|_| now(table.ask("site", 0, 4))).collect();
         let one = now(table.ask("site", 1, 4));
         let waiting = later(table.ask("site", 1, 4));
-        assert!(zero[0].is_wanted() && !one.is_wanted());
+        assert!(zero[0].is_wanted(false) && !one.is_wanted(false));
         let also = later(table.ask("site", 0, 4));
         drop(zero.pop());
         let mut waiting = waiting;
         let second = waiting.try_recv().unwrap();
-        assert!(!zero[0].is_wanted() && !second.is_wanted(), "two each is fair");
+        assert!(!zero[0].is_wanted(false) && !second.is_wanted(false), "two each is fair");
         drop(also);
-        assert!(!one.is_wanted());
+        assert!(!one.is_wanted(false));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //! | no connection, no greeting, greeting or hello refused | next address, next host |
 //! | no host is left | the site rests, its mail is deferred until then |
 //! | null MX, no such domain, no host, a loop to ourselves | give up |
-//! | the DNS does not answer | defer |
+//! | the DNS does not answer, or a route of ours leads nowhere | defer |
 //!
 //! 5yz to a connection is not final for the mail: a host that will not talk to us may be wrong about
 //! us, and the next one may be right (as Postfix does; RFC 5321 §3.8 leaves it open).
@@ -89,6 +89,14 @@ pub(super) fn of_rest(fault: &HostFault, until: Timestamp) -> Verdict {
 /// Mail that can never be delivered.
 pub(super) fn of_final(reply: &Reply) -> Verdict {
     Verdict::Failed { reply: reply.clone(), remote: None }
+}
+
+/// Mail whose route leads nowhere: final only when the route is mended and it still is.
+pub(super) fn of_route(verdict: Verdict) -> Verdict {
+    let Verdict::Failed { reply, remote } = verdict else { return verdict };
+    // RFC 3463 §3.4: system incorrectly configured.
+    let reply = Reply::made(451, Enhanced(4, 3, 5), format!("the route fails: {reply}"));
+    Verdict::Deferred { reply, stage: Stage::Resolve, remote, not_before: None }
 }
 
 /// A message that cannot be read from our own disk.

@@ -173,6 +173,9 @@ impl Rooms {
     }
 
     async fn command(&self, command: Command) -> Vec<Result<Answer, QueueError>> {
+        if matches!(command, Command::Flush { .. }) {
+            self.delivery.lift_rests();
+        }
         let mut answers = Vec::new();
         for queue in self.queues() {
             answers.push(queue.command(command.clone()).await);
