@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::{
     Family, Group, Key, Settings, StorageError, database::Database, settings::Sizes, space::Ballast,
 };
-use crate::shard;
+use crate::{shard, telemetry::micros_since};
 
 /// Shard to committer.
 pub(super) enum Job {
@@ -191,15 +191,13 @@ fn write(
         ballast.give_up();
     }
     let riders = if result.is_ok() { Vec::new() } else { riders };
-    let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Done { result, riders, took_us }
+    Done { result, riders, took_us: micros_since(started) }
 }
 
 fn tidy(database: &Database) -> Done {
     let started = Instant::now();
     database.tidy();
-    let took_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    Done { result: Ok(()), riders: Vec::new(), took_us }
+    Done { result: Ok(()), riders: Vec::new(), took_us: micros_since(started) }
 }
 
 fn start_reader(

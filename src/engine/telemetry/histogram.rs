@@ -6,6 +6,7 @@
 //! 2^37 µs (38 hours) count in the last bucket; their true size survives in `max`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,12 @@ impl Default for Histogram {
     }
 }
 
+/// Microseconds since `started`.
+#[must_use]
+pub fn micros_since(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
 impl Histogram {
     /// An empty histogram.
     #[must_use]
@@ -73,6 +80,12 @@ impl Histogram {
         if us > self.max.load(Relaxed) {
             self.max.store(us, Relaxed);
         }
+    }
+
+    /// Records the time since `started`.
+    #[inline]
+    pub fn record_since(&self, started: Instant) {
+        self.record(micros_since(started));
     }
 
     /// A copy of the counts, for merging with those of other shards.

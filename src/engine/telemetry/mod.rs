@@ -19,7 +19,7 @@ mod stamp;
 mod writer;
 
 pub use event::{Event, Events};
-pub use histogram::{Histogram, Summary, Tally};
+pub use histogram::{Histogram, Summary, Tally, micros_since};
 pub use log::{Log, note};
 pub use metric::{Apart, Counter, Gauge};
 pub use settings::{Format, Level, LogSettings, Target};

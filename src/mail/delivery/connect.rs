@@ -26,10 +26,10 @@ pub(super) async fn open(core: &Core, site: &Site) -> Result<Link, SiteFault> {
     let plan = core.plan();
     let mut search =
         Search { core, plan: &plan, site, addresses_left: plan.addresses_max(), fault: None };
-    let preferences: Vec<u16> = site.hosts.iter().map(|host| host.preference).collect();
+    let preferences: Vec<u16> = site.sign.hosts.iter().map(|host| host.preference).collect();
     let order = mx::order(&preferences, &core.random);
     for index in order.into_iter().take(plan.hosts_max()) {
-        if let Some(link) = search.host(&site.hosts[index].hop).await? {
+        if let Some(link) = search.host(&site.sign.hosts[index].hop).await? {
             return Ok(link);
         }
     }
@@ -59,14 +59,14 @@ impl Search<'_> {
             }
             let address = SocketAddr::new(ip, port);
             if self.core.own.is_address(address, None) {
-                return self.reached_ourselves().map(|()| None);
+                return Err(self.reached_ourselves());
             }
             self.addresses_left -= 1;
             let remote = Remote { name: Rc::clone(&name), addr: Some(address) };
             match self.address(address, &remote).await {
-                Ok(Ok(link)) => return Ok(Some(link)),
-                Ok(Err(Ourselves)) => return self.reached_ourselves().map(|()| None),
-                Err(Outcome { stage, reply }) => {
+                Ok(link) => return Ok(Some(link)),
+                Err(Miss::Ourselves) => return Err(self.reached_ourselves()),
+                Err(Miss::Fault(Outcome { stage, reply })) => {
                     self.core.metrics.failed.inc();
                     self.fault = Some(HostFault { stage, reply, remote: Some(remote) });
                 }
@@ -84,7 +84,7 @@ impl Search<'_> {
             Err(error) => error,
         };
         // A domain without MX and without address has no mail (RFC 5321 §5.1).
-        if self.site.is_implicit && matches!(error, DnsError::NoName | DnsError::NoRecords) {
+        if self.site.sign.is_implicit && matches!(error, DnsError::NoName | DnsError::NoRecords) {
             let reply = verdict::of_dns(host, &DnsError::NoRecords);
             return Err(reply.map_or_else(SiteFault::Rest, SiteFault::Final));
         }
@@ -100,11 +100,7 @@ impl Search<'_> {
         Ok(Vec::new())
     }
 
-    async fn address(
-        &self,
-        address: SocketAddr,
-        remote: &Remote,
-    ) -> Result<Result<Link, Ourselves>, Outcome> {
+    async fn address(&self, address: SocketAddr, remote: &Remote) -> Result<Link, Miss> {
         let timeout = self.plan.settings.timeouts.connect.get();
         let bind = self.plan.source(address.ip());
         let started = Instant::now();
@@ -116,35 +112,45 @@ impl Search<'_> {
         })?;
         let local = stream.local_addr().ok().map(|local| local.ip());
         if self.core.own.is_address(address, local) {
-            return Ok(Err(Ourselves));
+            return Err(Miss::Ourselves);
         }
-        let config = self.plan.config(self.site.protocol);
+        let config = self.plan.config(self.site.sign.protocol);
         let link = Link::open(stream, config, remote.clone()).await?;
-        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.core.metrics.connect.record(took);
+        self.core.metrics.connect.record_since(started);
         self.core.metrics.opened.inc();
-        Ok(Ok(link))
+        Ok(link)
     }
 
     /// Nothing behind ourselves is tried. What failed before may be there later; if nothing did, the
     /// mail can only circle.
-    fn reached_ourselves(&mut self) -> Result<(), SiteFault> {
-        Err(match self.fault.take() {
+    fn reached_ourselves(&mut self) -> SiteFault {
+        match self.fault.take() {
             Some(fault) => SiteFault::Rest(fault),
-            None => SiteFault::Final(verdict::of_loop(&self.site.name)),
-        })
+            None => SiteFault::Final(verdict::of_loop(&self.site.sign.name)),
+        }
     }
 }
 
-/// The connection would end at our own listener.
-struct Ourselves;
+/// Why an address gave no connection.
+enum Miss {
+    /// It would end at our own listener.
+    Ourselves,
+    /// Of the host, as far as it came.
+    Fault(Outcome),
+}
+
+impl From<Outcome> for Miss {
+    fn from(outcome: Outcome) -> Self {
+        Self::Fault(outcome)
+    }
+}
 
 fn literal(ip: IpAddr) -> Rc<str> {
     format!("[{ip}]").into()
 }
 
 fn no_host(site: &Site) -> HostFault {
-    let text = format!("no host of {} has an address of a family that is used", site.name);
+    let text = format!("no host of {} has an address of a family that is used", site.sign.name);
     HostFault {
         stage: Stage::Resolve,
         reply: Reply::made(451, Enhanced(4, 4, 4), text),

@@ -110,7 +110,7 @@ impl Directory {
             sites.retain(|_, site| !site.is_unused());
         }
         let site = Rc::new(Site::new(sign));
-        sites.insert(site.name.clone(), Rc::clone(&site));
+        sites.insert(site.sign.name.clone(), Rc::clone(&site));
         core.metrics.sites.set(sites.len() as u64);
         site
     }
@@ -125,8 +125,15 @@ impl Core {
         }
     }
 
-    /// Where mail for `domain` goes.
-    pub(super) async fn find(&self, domain: &str) -> Found {
+    /// Where mail for `place` goes.
+    pub(super) async fn find(&self, place: &Place) -> Found {
+        match place {
+            Place::Name(domain) => self.find_domain(domain.as_str()).await,
+            Place::Literal(ip) => self.literal(*ip),
+        }
+    }
+
+    pub(super) async fn find_domain(&self, domain: &str) -> Found {
         loop {
             if let Some(found) = self.directory.known(domain) {
                 return found;
@@ -141,8 +148,7 @@ impl Core {
         let started = Instant::now();
         let (found, kept_ms) = self.look_up(domain).await;
         self.metrics.lookups.inc();
-        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.metrics.lookup.record(took);
+        self.metrics.lookup.record_since(started);
         self.directory.keep(domain, &found, kept_ms);
         found
     }

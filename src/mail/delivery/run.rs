@@ -12,7 +12,6 @@ use std::{
 use engine::dns::Resolver;
 use engine::shard::Shard;
 use proto::smtp::client::Config;
-use proto::types::Host as Place;
 use tokio::sync::Notify;
 
 use super::backoff::Backoff;
@@ -24,7 +23,7 @@ use super::route::{RouteError, Routes};
 use super::settings::{HopProtocol, RouteSettings, Settings};
 use super::site::Site;
 use super::table::SiteTable;
-use crate::queue::{Lease, Queue, Verdict};
+use crate::queue::{Lease, Queue};
 use crate::random::Random;
 
 /// Leases taken before everybody else on the shard has a turn.
@@ -259,14 +258,8 @@ impl Core {
         self.shard.spawn(async move {
             let mut groups: Vec<(Found, Vec<u32>)> = Vec::new();
             for index in &lease.recipients {
-                let found = match lease.envelope.recipients[*index as usize].address.host() {
-                    Place::Name(domain) => core.find(domain.as_str()).await,
-                    literal @ Place::Literal(_) => match core.known(literal) {
-                        Some(found) => found,
-                        None => continue,
-                    },
-                };
-                add(&mut groups, found, *index);
+                let place = lease.envelope.recipients[*index as usize].address.host();
+                add(&mut groups, core.find(place).await, *index);
             }
             if !core.is_stopping() {
                 core.send_off(&lease, groups);
@@ -277,13 +270,10 @@ impl Core {
 
     fn send_off(self: &Rc<Self>, lease: &Rc<Lease>, groups: Vec<(Found, Vec<u32>)>) {
         for (found, recipients) in groups {
+            let job = Job::new(lease, recipients, &self.room);
             match found {
-                Found::Site(site) => site.push(self, Job::new(lease, recipients, &self.room)),
-                Found::Nowhere(verdict) => {
-                    let part: Vec<(u32, Verdict)> =
-                        recipients.into_iter().map(|index| (index, verdict.clone())).collect();
-                    lease.settle(&part);
-                }
+                Found::Site(site) => site.push(self, job),
+                Found::Nowhere(verdict) => job.settle(&verdict),
             }
         }
     }

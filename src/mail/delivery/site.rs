@@ -32,6 +32,7 @@ const RECALL_MAX: usize = 128;
 const PARKED_MAX: usize = 100_000;
 /// A message that found no room comes by itself after this.
 const PARK_WAIT: Duration = Duration::from_secs(60);
+
 /// A host to connect to.
 #[derive(Clone, Debug)]
 pub(super) struct Host {
@@ -42,14 +43,7 @@ pub(super) struct Host {
 
 /// All mail with the same next hosts.
 pub(super) struct Site {
-    /// What it is known by, on all shards.
-    pub name: Box<str>,
-    pub hosts: Vec<Host>,
-    /// The only host is the recipient's domain itself, for want of an MX.
-    pub is_implicit: bool,
-    pub protocol: HopProtocol,
-    pub connections_max: u32,
-    pub messages_max: u32,
+    pub sign: Sign,
     pub jobs: RefCell<VecDeque<Job>>,
     parked: RefCell<VecDeque<(Queue, MessageId)>>,
     pub work: Notify,
@@ -74,10 +68,12 @@ struct Rest {
     fault: HostFault,
 }
 
-/// What a site is made with.
+/// What does not change about a site.
 pub(super) struct Sign {
+    /// What it is known by, on all shards.
     pub name: Box<str>,
     pub hosts: Vec<Host>,
+    /// The only host is the recipient's domain itself, for want of an MX.
     pub is_implicit: bool,
     pub protocol: HopProtocol,
     pub connections_max: u32,
@@ -86,14 +82,8 @@ pub(super) struct Sign {
 
 impl Site {
     pub fn new(sign: Sign) -> Self {
-        let Sign { name, hosts, is_implicit, protocol, connections_max, messages_max } = sign;
         Self {
-            name,
-            hosts,
-            is_implicit,
-            protocol,
-            connections_max,
-            messages_max,
+            sign,
             jobs: RefCell::default(),
             parked: RefCell::default(),
             work: Notify::new(),
@@ -145,15 +135,18 @@ impl Site {
     /// Calls parked messages back once half of the line is free: as many as find room there.
     pub fn recall(&self, core: &Core) {
         let mut parked = self.parked.borrow_mut();
+        if parked.is_empty() {
+            return;
+        }
         let (jobs, max) = (self.jobs.borrow().len(), line_max(core));
-        if parked.is_empty() || jobs > max / 2 {
+        if jobs > max / 2 {
             return;
         }
         let count = parked.len().min(max - jobs).min(RECALL_MAX);
         let called: Vec<(Queue, MessageId)> = parked.drain(..count).collect();
         drop(parked);
         for (queue, id) in called {
-            queue.hasten([id]);
+            queue.hasten(id);
         }
     }
 
@@ -182,7 +175,8 @@ impl Site {
                 self.waits.set(true);
                 return core.wait_for_berth(self);
             }
-            match core.sites_table().ask(&self.name, core.shard.index(), self.connections_max) {
+            let Sign { name, connections_max, .. } = &self.sign;
+            match core.sites_table().ask(name, core.shard.index(), *connections_max) {
                 Asked::Now(slot) => self.hire(core, slot),
                 Asked::Later(later) => {
                     self.waits.set(true);
@@ -198,7 +192,7 @@ impl Site {
         let allowed = match self.answers.get() {
             false => 1,
             true if self.alone_until_ms.get() > now_ms() => connections.max(1),
-            true => self.connections_max,
+            true => self.sign.connections_max,
         };
         jobs > self.idle.get() + self.opening.get() && connections < allowed
     }

@@ -58,12 +58,11 @@ pub(super) async fn work(mut berth: Berth) {
 /// The next job in line; waits for one as long as a connection may be idle.
 async fn next_job(core: &Core, berth: &Berth, link: &Link) -> Option<Job> {
     let site = &berth.site;
-    let idle = core.plan().settings.idle.get();
-    let idle_end = tokio::time::Instant::now() + idle;
+    let mut idle_end = None;
     loop {
         // Before anything is looked at: what is asked for meanwhile is heard below.
         let asked_for = berth.slot.asked_for();
-        let is_done = link.messages >= site.messages_max || !link.is_reusable();
+        let is_done = link.messages >= site.sign.messages_max || !link.is_reusable();
         let had_turn = now_ms().saturating_sub(link.opened_ms) >= TURN_MS;
         if is_done || core.is_stopping() || (had_turn && berth.slot.is_wanted(false)) {
             return None;
@@ -74,9 +73,11 @@ async fn next_job(core: &Core, berth: &Berth, link: &Link) -> Option<Job> {
             return first;
         }
         let is_kept = site.keeps_idle() && !core.is_crowded() && !berth.slot.is_wanted(true);
+        let idle = core.plan().settings.idle.get();
         if idle.is_zero() || !is_kept {
             return None;
         }
+        let idle_end = *idle_end.get_or_insert_with(|| tokio::time::Instant::now() + idle);
         let _resting = Idle::begin(site);
         tokio::select! {
             biased;
@@ -119,9 +120,8 @@ async fn carry(core: &Core, berth: &Berth, link: &mut Link, mut job: Job) -> boo
     loop {
         let started = Instant::now();
         let carried = link.deliver(&job, &body).await;
-        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         core.metrics.transactions.inc();
-        core.metrics.transaction.record(took);
+        core.metrics.transaction.record_since(started);
         match carried {
             Carried::Whole => return link.is_reusable(),
             Carried::Stale => {

@@ -122,7 +122,7 @@ impl Arrival {
         let Some(envelope) = self.envelope.take() else { return };
         let metrics = &self.queue.metrics;
         metrics.accepted.inc();
-        metrics.commit.record(u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX));
+        metrics.commit.record_since(self.since);
         self.queue.admit(self.id, envelope, std::mem::take(&mut self.message));
     }
 }

@@ -93,14 +93,9 @@ impl Schedule {
 
     /// A message is held, whatever it was.
     pub fn hold(&mut self, id: MessageId, version: u32) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        match entry.phase {
-            Phase::Waiting => _ = self.due.remove(&(entry.due_ms, id)),
-            Phase::Active => self.active -= 1,
-            Phase::Held => self.held -= 1,
+        if self.remove(id).is_some() {
+            self.insert_held(id, version);
         }
-        self.held += 1;
-        *entry = Entry { due_ms: 0, version, phase: Phase::Held, wish: Wish::None };
     }
 
     /// A held message is due at `due_ms`, all its recipients.
@@ -121,13 +116,10 @@ impl Schedule {
             Phase::Active if entry.wish != Wish::None => return true,
             Phase::Active => {}
             Phase::Waiting if matches!(entry.wish, Wish::Hold | Wish::Delete) => return false,
-            Phase::Waiting => {
-                self.due.remove(&(entry.due_ms, id));
-                entry.due_ms = entry.due_ms.min(now_ms);
-                self.due.insert((entry.due_ms, id));
-            }
+            Phase::Waiting => {}
         }
         entry.wish = Wish::Flush;
+        self.hasten(id, now_ms);
         true
     }
 

@@ -4,7 +4,7 @@
 //! after as many attempts are due together, so that the message is tried, and its state written,
 //! once and not once a recipient.
 
-use std::{hash::BuildHasher, rc::Rc, time::Duration};
+use std::{hash::BuildHasher, time::Duration};
 
 use proto::types::{Enhanced, Timestamp};
 
@@ -94,24 +94,15 @@ impl Lease {
 }
 
 impl Queue {
-    /// Hears what became of some recipients of a lease of this queue: see [`Lease::settle`].
-    pub fn settle(&self, lease: &Lease, part: &[(u32, Verdict)]) {
-        debug_assert!(Rc::ptr_eq(&self.0, &lease.queue.0));
-        lease.settle(part);
-    }
-
-    /// Makes messages due that were postponed.
-    pub fn hasten(&self, ids: impl IntoIterator<Item = MessageId>) {
+    /// Makes a message due that was postponed.
+    pub fn hasten(&self, id: MessageId) {
         let now_ms = self.0.now().0;
-        {
-            let mut schedule = self.0.schedule.borrow_mut();
-            ids.into_iter().for_each(|id| schedule.hasten(id, now_ms));
-        }
+        self.0.schedule.borrow_mut().hasten(id, now_ms);
         self.0.due.notify_one();
     }
 }
 
-/// One call of [`Queue::settle`].
+/// One call of [`Lease::settle`].
 struct Hearing<'a> {
     queue: &'a Inner,
     lease: &'a Lease,

@@ -33,7 +33,7 @@ pub(super) struct Figures {
     pub storage: Arc<storage::Metrics>,
     pub delivery: Arc<delivery::Metrics>,
     /// Panics that were contained.
-    pub panics: Arc<Counter>,
+    pub panics: Counter,
 }
 
 impl Figures {

@@ -12,7 +12,7 @@ use std::{
 use engine::shard::{Brake, Budget, Listener, Shard, Stream, now_ms, sleep};
 use engine::telemetry::{Level, note};
 use mail::queue::Queue;
-use proto::types::{Enhanced, Reply};
+use proto::types::{Enhanced, Moment, Reply};
 use slab::Slab;
 use tokio::sync::Notify;
 
@@ -122,9 +122,8 @@ impl Door {
         for (_, seat) in self.0.seats.borrow().iter().filter(|(_, seat)| seat.idle) {
             seat.brake.pull();
         }
-        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let end_ms = now_ms().saturating_add(patience_ms);
-        while self.0.connections() > 0 && now_ms() < end_ms {
+        let end = Moment(now_ms()).after(patience);
+        while self.0.connections() > 0 && Moment(now_ms()) < end {
             sleep(DRAIN_POLL_MS).await;
         }
         self.0.connections()

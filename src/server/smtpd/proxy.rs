@@ -4,8 +4,7 @@
 //! is required, so that no client can claim another's address; it is read before anything is said,
 //! bounded in octets and in time. How it fails: the connection is closed without a greeting.
 
-use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use engine::shard::{Stream, now_ms};
 use ppp::{PartialResult, v1, v2};
@@ -15,7 +14,7 @@ const LINE_BYTES_MAX: usize = 107;
 /// Version 2 may carry type-length-values beside addresses.
 const HEADER_BYTES_MAX: usize = 4096;
 /// A balancer sends its header at once.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE_MS: u64 = 10_000;
 
 /// What a header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +31,7 @@ enum Parsed {
 /// Reads the header into `input` and removes it there; what the client has sent behind it stays.
 /// `None`: no valid header came in time.
 pub(super) async fn client(stream: &mut Stream, input: &mut Vec<u8>) -> Option<IpAddr> {
-    let patience_ms = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
-    stream.deadline().set(now_ms().saturating_add(patience_ms));
+    stream.deadline().set(now_ms().saturating_add(PATIENCE_MS));
     loop {
         match parse(input) {
             Parsed::Header(client, octets) => {
@@ -96,11 +94,6 @@ fn parse_binary(input: &[u8]) -> Parsed {
         Err(error) if error.is_incomplete() => Parsed::Incomplete,
         Err(_) => Parsed::Wrong,
     }
-}
-
-/// The client as logs and trace fields name it: IPv4 inside IPv6 is IPv4.
-pub(super) fn plain(peer: SocketAddr) -> IpAddr {
-    peer.ip().to_canonical()
 }
 
 #[cfg(test)]

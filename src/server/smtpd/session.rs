@@ -53,7 +53,8 @@ enum Next {
 pub(super) async fn serve(door: Rc<Inner>, listener: usize, mut stream: Stream) {
     let rules = door.rules();
     let Some(entrance) = rules.entrance(listener) else { return };
-    let mut client = proxy::plain(stream.peer_addr());
+    // As logs and trace fields name it: IPv4 inside IPv6 is IPv4.
+    let mut client = stream.peer_addr().ip().to_canonical();
     let mut input = Vec::with_capacity(COMMAND_READ_BYTES);
     if let Some(is_balancer) = entrance.expects_header(client) {
         let header = if is_balancer { proxy::client(&mut stream, &mut input).await } else { None };

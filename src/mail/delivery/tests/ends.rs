@@ -112,8 +112,10 @@ fn a_panic_gives_back_the_lease_the_slot_and_the_berth() {
         let other = open_queue(&dir, &Events::to_memory(0, Format::Json), &Arc::default());
         accept(&other, None, &["x@a.test"], BODY).await;
         let lease = Rc::new(other.lease().await.unwrap());
-        let Found::Site(site) = core.find("a.test").await else { panic!("a site") };
-        let Asked::Now(slot) = core.sites_table().ask(&site.name, 0, 1) else { panic!("a slot") };
+        let Found::Site(site) = core.find_domain("a.test").await else { panic!("a site") };
+        let Asked::Now(slot) = core.sites_table().ask(&site.sign.name, 0, 1) else {
+            panic!("a slot")
+        };
         let owned = (Berth::new(core, &site, slot), Job::new(&lease, vec![0], &core.room));
         drop((lease, site));
         world.shard.spawn(async move {
@@ -147,7 +149,9 @@ fn after_a_connection_that_panics_another_goes_on() {
         async move {
             let letter = world.send(&["x@a.test"]).await;
             until(|| world.metrics.connections.get() == 1, "a connection").await;
-            let Found::Site(site) = world.delivery.0.find("a.test").await else { panic!("a site") };
+            let Found::Site(site) = world.delivery.0.find_domain("a.test").await else {
+                panic!("a site")
+            };
             let held = site.jobs.borrow();
             open.store(true, SeqCst);
             until(|| world.shard.panics() > 0, "a panic").await;

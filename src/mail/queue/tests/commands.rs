@@ -74,7 +74,7 @@ fn what_is_deleted_while_leased_goes_without_a_word() {
         assert_eq!(count(&queue, Command::Delete { filter: only(id) }).await, 0);
         assert_eq!(count(&queue, Command::Hold { filter: only(id) }).await, 0, "nothing undoes it");
         assert_eq!(lease.message().await, Err(QueueError::Gone));
-        queue.settle(&lease, &[(0, failed()), (1, deferred())]);
+        lease.settle(&[(0, failed()), (1, deferred())]);
         quiet(&queue).await;
         assert!(queue.is_empty());
         let log = place.events.take();

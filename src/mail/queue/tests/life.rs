@@ -13,9 +13,9 @@ fn mail_that_goes_out_at_once_costs_one_commit_and_one_rider() {
         assert_eq!((lease.id, &lease.recipients[..], lease.attempts), (id, &[0, 1][..], 0));
         assert_eq!(lease.message().await.unwrap(), BODY);
         assert_eq!(place.metrics.active.get(), 1);
-        queue.settle(&lease, &[(1, delivered())]);
+        lease.settle(&[(1, delivered())]);
         assert!(!queue.is_empty());
-        queue.settle(&lease, &[(0, delivered()), (1, failed()), (7, failed())]);
+        lease.settle(&[(0, delivered()), (1, failed()), (7, failed())]);
         drop(lease);
         assert!(queue.is_empty());
         quiet(&queue).await;
@@ -77,9 +77,9 @@ fn retries_grow_within_their_bounds_and_are_due_together() {
             let before_ms = engine::shard::wall_ms();
             let lease = lease(&queue).await;
             assert_eq!(lease.attempts, attempts - 1);
-            queue.settle(&lease, &[(0, deferred())]);
+            lease.settle(&[(0, deferred())]);
             engine::shard::sleep(20).await;
-            queue.settle(&lease, &[(1, deferred())]);
+            lease.settle(&[(1, deferred())]);
             drop(lease);
             let after_ms = engine::shard::wall_ms();
             assert!(queue.close().await);
@@ -110,7 +110,7 @@ fn a_site_that_rests_is_heeded() {
         let Verdict::Deferred { reply, stage, remote, .. } = deferred() else { unreachable!() };
         let resting = Verdict::Deferred { reply, stage, remote, not_before: Some(rest) };
         let lease = lease(&queue).await;
-        queue.settle(&lease, &[(0, resting), (1, deferred())]);
+        lease.settle(&[(0, resting), (1, deferred())]);
         let detail = detail(&queue, id).await.unwrap();
         assert_eq!(detail.recipients[0].due, Some(rest));
         assert!(detail.recipients[1].due < Some(rest));
@@ -137,7 +137,7 @@ fn who_was_delivered_is_not_tried_again() {
         let queue = place.open();
         put(&queue, envelope(&["b@sink.test", "c@sink.test", "d@sink.test"])).await;
         let first = lease(&queue).await;
-        queue.settle(&first, &[(0, delivered()), (1, deferred())]);
+        first.settle(&[(0, delivered()), (1, deferred())]);
         drop(first);
         assert!(queue.close().await);
         let queue = place.open();
@@ -289,7 +289,7 @@ fn a_postponed_lease_costs_nothing_and_can_be_hastened() {
         lease(&queue).await.postpone(Duration::from_secs(3600));
         assert_eq!((queue.snapshot().ready, queue.snapshot().active), (0, 0));
         assert_eq!(queue.0.store.backlog(), 0, "nothing is written");
-        queue.hasten([id]);
+        queue.hasten(id);
         let again = lease(&queue).await;
         assert_eq!((again.id, again.attempts), (id, 0));
         assert_eq!(again.message().await.unwrap(), BODY);

@@ -147,7 +147,7 @@ fn failed() -> Verdict {
 /// Settles every recipient of the lease alike.
 fn settle_all(lease: &Lease, verdict: &Verdict) {
     let part: Vec<_> = lease.recipients.iter().map(|at| (*at, verdict.clone())).collect();
-    lease.queue.clone().settle(lease, &part);
+    lease.settle(&part);
 }
 
 async fn count(queue: &Queue, command: Command) -> u64 {

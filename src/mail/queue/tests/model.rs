@@ -163,7 +163,7 @@ impl World {
             let fate = &mut fates[*at as usize];
             *fate = Fate { pending: verdict == 1, attempts: fate.attempts + 1 };
         }
-        self.queue.settle(lease, &part);
+        lease.settle(&part);
         if lease.over.get() {
             let lease = self.leases.swap_remove(which);
             self.end(lease.id);

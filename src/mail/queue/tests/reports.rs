@@ -22,10 +22,10 @@ fn all_failures_of_a_lease_go_in_one_bounce() {
             put(&queue, envelope(&["b@sink.test", "c@sink.test", "d@sink.test", "e@sink.test"]))
                 .await;
         let first = lease(&queue).await;
-        queue.settle(&first, &[(0, failed()), (3, delivered())]);
-        queue.settle(&first, &[(2, failed())]);
+        first.settle(&[(0, failed()), (3, delivered())]);
+        first.settle(&[(2, failed())]);
         assert_eq!(queue.snapshot().messages, 1, "no bounce before the end");
-        queue.settle(&first, &[(1, deferred())]);
+        first.settle(&[(1, deferred())]);
         quiet(&queue).await;
         assert!(queue.close().await);
 
