@@ -1,6 +1,11 @@
 //! Every limit refuses by its own code, and the next client is none the worse for it.
 
-use std::{thread, time::Duration};
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
 use crate::harness::{Plan, Postbox, Server, Talk, wait_until};
 
@@ -19,6 +24,30 @@ fn connections_of_one_client() {
     server.talk().expect("421");
     assert!(held.pop().is_some());
     wait_until("room for another connection", 10, || server.talk().reply().starts_with("220"));
+}
+
+/// What `limits.connections` says that a connection costs, with room for what the process needs once.
+#[test]
+fn idle_connections_are_cheap() {
+    const CONNECTIONS: u64 = 800;
+    for io in ["auto", "epoll"] {
+        let (server, _postbox) = server(|mut plan| {
+            plan.io = io;
+            plan.set("limits", "connections_per_client", "0")
+        });
+        let greeted = || {
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            stream.write_all(b"EHLO client.test\r\n").unwrap();
+            let mut lines = BufReader::with_capacity(512, stream).lines();
+            assert!(lines.any(|line| line.unwrap().starts_with("250 ")), "EHLO is answered");
+            lines
+        };
+        let mut held = vec![greeted()];
+        let before = server.memory_bytes();
+        held.extend((0..CONNECTIONS).map(|_| greeted()));
+        let each = server.memory_bytes().saturating_sub(before) / CONNECTIONS;
+        assert!(each < 8 << 10, "{each} octets a connection on {io}");
+    }
 }
 
 #[test]

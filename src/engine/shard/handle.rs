@@ -76,6 +76,9 @@ impl Shard {
     /// owns is dropped, so its connection closes.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) {
         let shard = self.clone();
+        // Boxed, since each async block on its way would hold room for it twice: as what it was
+        // given and as what it awaits.
+        let future = Box::pin(future);
         tokio::task::spawn_local(async move {
             shard.contained(future).await;
         });

@@ -62,7 +62,7 @@ impl Default for ListenerSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitSettings {
-    /// Connections at once, all listeners together. Each costs about 4 KiB while it is idle; the
+    /// Connections at once, all listeners together. Each costs about 5 KiB while it is idle; the
     /// next one is told 421.
     pub connections: u32,
     /// Connections at once from one client: an IPv4 address or an IPv6 /64. Keeps one sender from

@@ -105,6 +105,14 @@ impl Server {
         Talk::connect(self.address())
     }
 
+    /// Memory of the process that is its own (`Pss`).
+    pub fn memory_bytes(&self) -> u64 {
+        let id = self.child.as_ref().expect("a running server").id();
+        let rollup = fs::read_to_string(format!("/proc/{id}/smaps_rollup")).unwrap();
+        let line = rollup.lines().find(|line| line.starts_with("Pss:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+    }
+
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(self.child.as_ref().expect("a running server"));
         kill_process(pid, signal).unwrap();
