@@ -26,7 +26,7 @@ help: ## this list
 	  printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 demo: build ## build, start, relay MESSAGES=5000 to a built-in sink, and tell what happened
-	@$(BIN)/ringpost-loadtest demo --server $(BIN)/ringpost --config config/dev.toml --messages $(MESSAGES)
+	@$(BIN)/ringpost-loadtest relay --server ringpost-demo --port 2525 --sink-port 2626 --messages $(MESSAGES)
 
 run: build ## serve with config/dev.toml until ^C
 	@$(BIN)/ringpost serve --config config/dev.toml
@@ -55,9 +55,10 @@ bench: ## criterion benches; FILTER=name runs some
 	@scripts/packages build
 	$(ROCKSDB) $(CARGO) bench --locked --profile release -- $(FILTER)
 
-bench-compare: build ## relay rates and cost beside Debian's Postfix (root); ARGS="--rounds 3 …"
-	@scripts/packages test bench
-	scripts/bench-compare --server $(BIN)/ringpost $(ARGS)
+bench-compare: build ## Ringpost beside Postfix, Exim and OpenSMTPD (root, 40 min); ARGS="--rounds 1 --case 64 …"
+	@scripts/packages bench
+	@scripts/peers exim opensmtpd
+	$(BIN)/ringpost-loadtest compare peers --markdown docs/performance.md --report $(CARGO_TARGET_DIR)/compare.html $(ARGS)
 
 fuzz-short: ## each fuzz target for SECONDS_EACH=20, when a nightly toolchain is there
 	@scripts/test fuzz

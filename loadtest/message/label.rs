@@ -1,129 +1,161 @@
-//! Messages that prove themselves: every byte follows from the run, the number and the size.
+//! Messages that prove themselves: the first header field says which one it is and what follows.
 //!
-//! The first header field names those three, so whoever receives a message can make it again and
-//! compare. A relay adds its fields above that one and must change nothing below it (RFC 5321 §4.4).
+//! `X-Ringpost-Load: RUN NUMBER SENT SIZE DIGEST`, where SENT is the moment the message was due, in microseconds
+//! of the machine's monotonic clock, and SIZE and DIGEST (CRC-32) are those of all octets below the line. A relay
+//! adds its fields above that one and must change nothing below it (RFC 5321 §4.4), so whoever receives
+//! the message can tell a changed, cut or lengthened one without knowing anything of its sender.
+
+use std::{io::Write, time::Duration};
+
+use memchr::memmem;
+use rustix::time::{ClockId, clock_gettime};
 
 /// The field that a proving message starts with.
-const FIELD: &str = "X-Ringpost-Load: ";
+const FIELD: &[u8] = b"X-Ringpost-Load: ";
+/// How far into a message the field is looked for: what relays may put above it.
+const ABOVE_MAX: usize = 64 << 10;
 
 /// What a proving message says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Label {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label<'a> {
     /// The run it belongs to: letters and digits.
-    pub run: String,
+    pub run: &'a str,
     /// Its number in the run.
     pub number: u64,
-    /// About how many octets it has.
+    /// When it was due: [`now_us`] of this machine.
+    pub due_us: u64,
+    /// Octets below the label.
     pub size: usize,
+    /// Their CRC-32.
+    pub digest: u32,
 }
 
-impl Label {
-    /// Writes the message: header, then lines of which some start with a dot or are a dot.
-    pub fn message(&self) -> Vec<u8> {
-        let Self { run, number, size } = self;
-        let mut out = format!(
-            "{FIELD}{run} {number} {size}\r\nFrom: load <load@source.test>\r\n\
-             To: load <load@sink.test>\r\nSubject: message {number} of {run}\r\n\
-             Message-ID: <{run}.{number}@source.test>\r\n\
-             Date: Fri, 27 Nov 2026 09:00:00 +0000\r\n\r\n"
-        )
-        .into_bytes();
-        let mut state = seed(run, *number);
-        while out.len() + 2 < *size {
-            let width = 76.min(*size - out.len() - 2);
-            write_line(&mut state, width, &mut out);
-        }
-        out
+impl<'a> Label<'a> {
+    /// Appends the field, with its line end.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let Self { run, number, due_us, size, digest } = self;
+        out.extend_from_slice(FIELD);
+        // Writing into memory cannot fail.
+        let _ = write!(out, "{run} {number} {due_us} {size} {digest:08x}\r\n");
     }
 
     /// Reads the label of a received message and compares all that stands below it.
     ///
-    /// `None` when no label is in its header; otherwise whether the bytes are those that were sent.
-    pub fn check(received: &[u8]) -> Option<(Self, bool)> {
-        let at = find_label(received)?;
-        let line_end = received[at..].iter().position(|b| *b == b'\r')? + at;
-        let text = std::str::from_utf8(&received[at + FIELD.len()..line_end]).ok()?;
+    /// `None` when no label is in its header; otherwise whether the octets are those that were sent.
+    #[must_use]
+    pub fn check(message: &'a [u8]) -> Option<(Self, bool)> {
+        let (label, below) = Self::read(message)?;
+        let same = label.size == below.len() && label.digest == crc32fast::hash(below);
+        Some((label, same))
+    }
+
+    /// As [`Self::check`], of a message with its dots still doubled (RFC 5321 §4.5.2).
+    #[must_use]
+    pub fn check_stuffed(message: &'a [u8]) -> Option<(Self, bool)> {
+        let (label, below) = Self::read(message)?;
+        let (size, digest) = digest_stuffed(below);
+        let same = label.size == size && label.digest == digest;
+        Some((label, same))
+    }
+
+    /// The label, and what stands below it.
+    fn read(message: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let line = find_line(message)?;
+        let end = line + memchr::memchr(b'\r', &message[line..])?;
+        let text = std::str::from_utf8(&message[line + FIELD.len()..end]).ok()?;
         let mut words = text.split(' ');
         let label = Self {
-            run: words.next()?.to_owned(),
+            run: words.next()?,
             number: words.next()?.parse().ok()?,
+            due_us: words.next()?.parse().ok()?,
             size: words.next()?.parse().ok()?,
+            digest: u32::from_str_radix(words.next()?, 16).ok()?,
         };
-        let same = label.message() == received[at..];
-        Some((label, same))
+        Some((label, message.get(end + 2..)?))
     }
 }
 
 /// Where the label's line starts; only within the header.
-fn find_label(message: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    for line in message.split_inclusive(|b| *b == b'\n') {
-        if line.starts_with(FIELD.as_bytes()) {
-            return Some(at);
-        }
-        if line == b"\r\n" {
-            return None;
-        }
-        at += line.len();
-    }
-    None
+fn find_line(message: &[u8]) -> Option<usize> {
+    let top = &message[..message.len().min(ABOVE_MAX)];
+    let at = memmem::find(top, FIELD)?;
+    let in_header = memmem::find(&top[..at], b"\r\n\r\n").is_none();
+    let at_line_start = at == 0 || top[at - 1] == b'\n';
+    (in_header && at_line_start).then_some(at)
 }
 
-fn write_line(state: &mut u64, width: usize, out: &mut Vec<u8>) {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789. ";
-    let start = out.len();
-    let mut bits = next(state);
-    if bits & 15 == 0 {
-        out.push(b'.');
+/// Size and CRC-32 of octets whose leading dots are doubled, as if they were not. They follow a line end.
+fn digest_stuffed(stuffed: &[u8]) -> (usize, u32) {
+    let mut digest = crc32fast::Hasher::new();
+    let mut size = 0;
+    let mut rest = stuffed.strip_prefix(b".").unwrap_or(stuffed);
+    let dots = memmem::Finder::new(b"\n.");
+    while let Some(at) = dots.find(rest) {
+        digest.update(&rest[..=at]);
+        size += at + 1;
+        rest = &rest[at + 2..];
     }
-    while out.len() - start < width {
-        out.push(LETTERS[(bits & 63) as usize]);
-        bits >>= 6;
-        if bits == 0 {
-            bits = next(state);
-        }
-    }
-    out.extend_from_slice(b"\r\n");
+    digest.update(rest);
+    (size + rest.len(), digest.finalize())
 }
 
-/// FNV-1a over the run, mixed with the number; never zero.
-fn seed(run: &str, number: u64) -> u64 {
-    let hash = run.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
+/// Microseconds of the monotonic clock: the same for every program on this machine.
+#[must_use]
+pub fn now_us() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.unsigned_abs() * 1_000_000 + now.tv_nsec.unsigned_abs() / 1000
 }
 
-/// xorshift64*.
-fn next(state: &mut u64) -> u64 {
-    *state ^= *state >> 12;
-    *state ^= *state << 25;
-    *state ^= *state >> 27;
-    state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+/// What lies between two moments of [`now_us`]; nothing when they are in the wrong order.
+#[must_use]
+pub fn between(from_us: u64, to_us: u64) -> Duration {
+    Duration::from_micros(to_us.saturating_sub(from_us))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use proto::text::stuff_dots;
+
     use super::*;
 
-    #[test]
-    fn a_message_proves_itself_and_a_changed_byte_shows() {
-        for size in [0, 500, 1024, 5000, 100_000] {
-            let label = Label { run: "r1".into(), number: 7, size };
-            let mut received = b"Received: from x\r\n\tby y\r\n".to_vec();
-            received.extend_from_slice(&label.message());
-            assert_eq!(Label::check(&received), Some((label.clone(), true)));
-            let last = received.len() - 3;
-            received[last] ^= 1;
-            assert_eq!(Label::check(&received), Some((label, false)));
-        }
-        assert_eq!(Label::check(b"Subject: x\r\n\r\nX-Ringpost-Load: r 1 2\r\n"), None);
+    fn labelled(below: &[u8]) -> Vec<u8> {
+        let digest = crc32fast::hash(below);
+        let label = Label { run: "r1", number: 7, due_us: 123, size: below.len(), digest };
+        let mut message = b"Received: from x\r\n\tby y\r\n".to_vec();
+        label.write(&mut message);
+        message.extend_from_slice(below);
+        message
     }
 
     #[test]
-    fn sizes_are_met_and_lines_start_with_dots() {
-        let message = Label { run: "r".into(), number: 1, size: 64 * 1024 }.message();
-        assert!(message.len().abs_diff(64 * 1024) <= 2, "{}", message.len());
-        assert!(message.windows(3).any(|w| w == b"\r\n." || w == b"\n.."));
+    fn a_changed_or_cut_message_shows() {
+        let whole = labelled(b"Subject: x\r\n\r\n.dots\r\n..\r\nend\r\n");
+        let (label, same) = Label::check(&whole).unwrap();
+        assert_eq!((label.run, label.number, label.due_us, same), ("r1", 7, 123, true));
+        let mut changed = whole.clone();
+        let last = changed.len() - 3;
+        changed[last] ^= 1;
+        assert!(!Label::check(&changed).unwrap().1);
+        assert!(!Label::check(&whole[..whole.len() - 5]).unwrap().1);
+        assert!(!Label::check(&[&whole[..], b"\r\n"].concat()).unwrap().1);
+    }
+
+    #[test]
+    fn only_a_field_of_the_header_counts() {
+        assert_eq!(Label::check(b"Subject: x\r\n\r\nX-Ringpost-Load: r 1 2 3 0\r\n"), None);
+        assert_eq!(Label::check(b"Subject: X-Ringpost-Load: r 1 2 3 0\r\n\r\n"), None);
+        assert_eq!(Label::check(b""), None);
+        assert_eq!(Label::check(b"X-Ringpost-Load: r 1"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn stuffed_octets_prove_themselves_too(body in "(\\.{0,3}[a-c]{0,3}\r\n){0,12}") {
+            let message = labelled(body.as_bytes());
+            let stuffed = stuff_dots(&message);
+            prop_assert!(Label::check(&message).unwrap().1);
+            prop_assert!(Label::check_stuffed(&stuffed).unwrap().1);
+        }
     }
 }

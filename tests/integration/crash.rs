@@ -6,12 +6,9 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use loadtest::{
-    sink::Rules,
-    source::{self, Load},
-};
+use loadtest::sink::{Delay, Rules, Stage};
 
-use crate::harness::{Plan, Postbox, Server, wait_until};
+use crate::harness::{Plan, Postbox, Server, load, send, wait_until};
 
 const ROUNDS: u32 = 20;
 const SHARDS: [u32; 5] = [2, 1, 3, 2, 4];
@@ -23,7 +20,8 @@ const IN_FLIGHT: Duration = Duration::from_secs(2);
 #[test]
 fn nothing_acknowledged_is_lost_in_twenty_kills() {
     // Slow enough that a backlog builds up: kills meet queued, leased and arriving messages.
-    let rules = Rules { delay: Duration::from_millis(8), ..Rules::default() };
+    let slow = Delay { stage: Stage::Done, time: Duration::from_millis(8), random: false };
+    let rules = Rules { delay: vec![slow], ..Rules::default() };
     let postbox = Postbox::with(rules);
     let plan = Plan::relay_to(postbox.address()).quick_retries().set(
         "delivery",
@@ -41,9 +39,9 @@ fn nothing_acknowledged_is_lost_in_twenty_kills() {
         random ^= random >> 17;
         random ^= random << 5;
         let alive = Duration::from_millis(u64::from(100 + random % 1200));
-        let load = Load { messages: 200_000, size: 3 << 10, ..Load::new(server.address(), &run) };
+        let load = load(server.address(), &run, 200_000, 3 << 10);
         let outcome = thread::scope(|scope| {
-            let sender = scope.spawn(|| source::run(&load, &|_| {}));
+            let sender = scope.spawn(|| send(load));
             thread::sleep(alive);
             server.kill();
             kills.push(Instant::now());
@@ -53,10 +51,10 @@ fn nothing_acknowledged_is_lost_in_twenty_kills() {
             "round {round}: {alive:?}, {} shards, {} acknowledged, {} unanswered, {} arrived so far",
             server.plan.shards,
             outcome.acknowledged.len(),
-            outcome.unanswered.len(),
+            outcome.source.messages_unanswered,
             postbox.count()
         );
-        assert!(outcome.refused.is_empty(), "{:?}", outcome.refused.first());
+        assert_eq!(outcome.source.messages_refused, 0, "{:?}", outcome.source.refusals);
         acknowledged.push((run, outcome.acknowledged));
         server.plan.shards = SHARDS[round as usize % SHARDS.len()];
         server.launch();

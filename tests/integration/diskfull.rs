@@ -8,9 +8,8 @@ use std::{
     process::Command,
 };
 
-use loadtest::source::{self, Load};
-
-use crate::harness::{Plan, Postbox, Server, Talk, free_port, wait_until};
+use crate::harness::{Plan, Postbox, Server, Talk, free_port, load, send, wait_until};
+use loadtest::source::Load;
 
 const SIZE_MIB: u64 = 512;
 
@@ -56,25 +55,15 @@ fn server_on(disk: &Path, plan: Plan) -> Server {
 
 /// Mail until the server says 452; the numbers that were acknowledged.
 fn fill(server: &Server, run: &str) -> Vec<u64> {
-    let load = Load {
-        messages: 4000,
-        size: 256 << 10,
-        connections: 4,
-        ..Load::new(server.address(), run)
-    };
-    let outcome = source::run(&load, &|_| {});
-    println!(
-        "{} acknowledged, {} refused, first {:?}, failures {:?}",
-        outcome.acknowledged.len(),
-        outcome.refused.len(),
-        outcome.refused.first(),
-        outcome.failures.first()
-    );
-    assert!(!outcome.refused.is_empty(), "a gigabyte fitted on {SIZE_MIB} MiB");
-    for (number, reply) in &outcome.refused {
-        assert!(reply.starts_with('4'), "{number} was refused for good: {reply}");
+    let load = Load { connections: 4, ..load(server.address(), run, 4000, 256 << 10) };
+    let outcome = send(load);
+    let refusals = &outcome.source.refusals;
+    println!("{} acknowledged, {:?}", outcome.acknowledged.len(), outcome.source);
+    assert!(outcome.source.messages_refused > 0, "a gigabyte fitted on {SIZE_MIB} MiB");
+    for refusal in refusals {
+        assert!((400..500).contains(&refusal.code), "refused for good: {refusal:?}");
     }
-    assert!(outcome.refused.iter().any(|(_, reply)| reply.starts_with("452 4.3.1")));
+    assert!(refusals.iter().any(|one| one.text.starts_with("452 4.3.1")), "{refusals:?}");
     outcome.acknowledged
 }
 
@@ -103,8 +92,7 @@ fn somebody_else_fills_the_disk() {
     let Some(disk) = SmallDisk::mount() else { return };
     let postbox = Postbox::open();
     let mut server = server_on(&disk.path, Plan::relay_to(postbox.address()));
-    let load = Load { messages: 200, ..Load::new(server.address(), "before") };
-    let before = source::run(&load, &|_| {}).acknowledged;
+    let before = send(load(server.address(), "before", 200, 5 << 10)).acknowledged;
     let hog = disk.path.join("hog");
     let block = vec![0_u8; 1 << 20];
     let mut file = fs::File::create(&hog).unwrap();
@@ -120,14 +108,7 @@ fn somebody_else_fills_the_disk() {
     postbox.wait_all("before", &before, 60);
     server.kill();
     server.launch();
-    let load = Load { messages: 200, ..Load::new(server.address(), "after") };
-    let outcome = source::run(&load, &|_| {});
-    assert_eq!(
-        outcome.acknowledged.len(),
-        200,
-        "{:?} {:?}",
-        outcome.refused.first(),
-        outcome.failures
-    );
+    let outcome = send(load(server.address(), "after", 200, 5 << 10));
+    assert_eq!(outcome.acknowledged.len(), 200, "{:?}", outcome.source);
     postbox.wait_all("after", &outcome.acknowledged, 60);
 }

@@ -7,15 +7,16 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use loadtest::{
-    sink::{Rules, Stage},
-    source::{self, Load},
+    message::{Domains, Mailing},
+    sink::{Failure, Rules, Stage},
 };
 
-use crate::harness::{Plan, Postbox, Server, Text, free_port, wait_until};
+use crate::harness::{Plan, Postbox, Server, Text, free_port, load, send, wait_until};
 
 const ZONE: &str = "\
 $ORIGIN test.
@@ -196,7 +197,7 @@ fn equal_preference_is_shared() {
 /// but the message is not lost and not bounced.
 #[test]
 fn a_busy_host_does_not_lose_mail() {
-    let rules = Rules { tempfail_first: 3, ..Rules::default() };
+    let rules = Rules { fail: vec![Failure::new(Stage::Mail, 451).first(3)], ..Rules::default() };
     let world = world("", rules, Plan::quick_retries);
     for number in 0..5 {
         world.mail_to(&format!("x{number}@pref.test"));
@@ -219,14 +220,13 @@ fn black_holes_do_not_hold_up_good_mail() {
         let address = SocketAddr::from(([127, 0, 1, number], world.port));
         if number % 2 == 0 {
             // The kernel completes the connection, nobody ever greets.
-            silent.push(Postbox::at(
-                address,
-                Rules { stall: Some(Stage::Greeting), ..Rules::default() },
-            ));
+            let mute = Rules { stall: Some(Stage::Greeting), ..Rules::default() };
+            silent.push((address, mute));
         } else {
             holes.push(full_backlog(address));
         }
     }
+    let silent = Postbox::at_all(silent);
     for number in 1..=100 {
         for each in 0..5 {
             world.mail_to(&format!("x{each}@bh{number}.test"));
@@ -234,12 +234,10 @@ fn black_holes_do_not_hold_up_good_mail() {
     }
     std::thread::sleep(Duration::from_secs(2));
     let started = Instant::now();
-    let load = Load {
-        messages: 2000,
-        domain: "pref.test".to_owned(),
-        ..Load::new(world.server.address(), "good")
-    };
-    let outcome = source::run(&load, &|_| {});
+    let mut load = load(world.server.address(), "good", 2000, 5 << 10);
+    let mailing: &mut Mailing = Arc::get_mut(&mut load.mailing).unwrap();
+    mailing.domains = Domains::new(vec!["pref.test".to_owned()], None).unwrap();
+    let outcome = send(load);
     world.a.wait_all("good", &outcome.acknowledged, 30);
     let elapsed = started.elapsed();
     println!("2000 good messages in {elapsed:?} beside 100 black holes");

@@ -2,39 +2,37 @@
 
 use std::{thread, time::Duration};
 
-use loadtest::{
-    sink::Rules,
-    source::{self, Load},
-};
+use loadtest::sink::{Delay, Rules, Stage};
 
-use crate::harness::{Plan, Postbox, Server};
+use crate::harness::{Plan, Postbox, Server, load, send};
 
 #[test]
 fn sigterm_under_load_loses_and_repeats_nothing() {
-    let rules = Rules { delay: Duration::from_millis(5), ..Rules::default() };
+    let slow = Delay { stage: Stage::Done, time: Duration::from_millis(5), random: false };
+    let rules = Rules { delay: vec![slow], ..Rules::default() };
     let postbox = Postbox::with(rules);
     let plan = Plan::relay_to(postbox.address()).set("delivery", "connections_per_site_max", "4");
     let mut server = Server::start(plan);
     let mut rounds = Vec::new();
     for round in 0..3 {
         let run = format!("drain{round}");
-        let load = Load { messages: 200_000, ..Load::new(server.address(), &run) };
+        let load = load(server.address(), &run, 200_000, 5 << 10);
         let outcome = thread::scope(|scope| {
-            let sender = scope.spawn(|| source::run(&load, &|_| {}));
+            let sender = scope.spawn(|| send(load));
             thread::sleep(Duration::from_secs(1));
             let status = server.stop();
             assert!(status.success(), "{status}");
             sender.join().unwrap()
         });
         println!(
-            "round {round}: {} acknowledged, {} unanswered, {} failures, e.g. {:?}",
+            "round {round}: {} acknowledged, {} unanswered, {} failures: {:?}",
             outcome.acknowledged.len(),
-            outcome.unanswered.len(),
-            outcome.failures.len(),
-            outcome.failures.first()
+            outcome.source.messages_unanswered,
+            outcome.source.connections_failed,
+            outcome.source.failures
         );
         assert!(outcome.acknowledged.len() > 100, "the load was no load");
-        let unanswered = outcome.unanswered.len();
+        let unanswered = outcome.source.messages_unanswered;
         assert_eq!(unanswered, 0, "a message that was sent whole gets its reply while draining");
         rounds.push((run, outcome.acknowledged));
         server.launch();

@@ -2,9 +2,9 @@
 
 use std::{thread, time::Duration};
 
-use loadtest::sink::{Delivery, Rules};
+use loadtest::sink::{Failure, Rules, Stage};
 
-use crate::harness::{Plan, Postbox, Server, Talk, Text};
+use crate::harness::{Delivery, Plan, Postbox, Server, Talk, Text};
 
 /// A next hop that refuses `nobody…`, and the sender's own postbox.
 struct World {
@@ -13,8 +13,11 @@ struct World {
     sender: Postbox,
 }
 
-fn world(rules: Rules, adjust: impl FnOnce(Plan) -> Plan) -> World {
-    let hop = Postbox::with(Rules { reject_rcpt: Some("nobody".into()), ..rules });
+fn world(mut rules: Rules, adjust: impl FnOnce(Plan) -> Plan) -> World {
+    rules
+        .fail
+        .push(Failure::new(Stage::Rcpt, 550).containing("nobody").saying("5.1.1 no such mailbox"));
+    let hop = Postbox::with(rules);
     let sender = Postbox::open();
     let plan = Plan::without_route()
         .route("sender.test", sender.address())
@@ -144,9 +147,15 @@ fn relayed_is_reported_where_the_next_hop_knows_no_dsn() {
     assert!(text.contains("\r\nStatus: 2."), "{text}");
 }
 
+/// A next hop that never has time for `busy…`.
+fn busy() -> Rules {
+    let busy = Failure::new(Stage::Rcpt, 450).containing("busy").saying("4.2.1 mailbox busy");
+    Rules { fail: vec![busy], ..Rules::default() }
+}
+
 #[test]
 fn expired_mail_comes_back() {
-    let rules = Rules { defer_rcpt: Some("busy".into()), ..Rules::default() };
+    let rules = busy();
     let world = world(rules, |plan| plan.set("queue", "expiry", "\"4 s\""));
     world.send("<me@sender.test>", &["<busy@sink.test>"], "expired");
     let text = world.report("busy@sink.test").text();
@@ -157,7 +166,7 @@ fn expired_mail_comes_back() {
 
 #[test]
 fn a_delay_is_reported_once() {
-    let rules = Rules { defer_rcpt: Some("busy".into()), ..Rules::default() };
+    let rules = busy();
     let world = world(rules, |plan| plan.set("queue", "delay_warning", "\"2 s\""));
     world.send("<me@sender.test>", &["<busy@sink.test>"], "late");
     let text = world.report("busy@sink.test").text();

@@ -6,15 +6,16 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
 };
 
 use loadtest::{
-    message::Label,
-    source::{self, Load},
+    message::{Label, Spread, labelled},
+    source::Load,
 };
 use proto::types::Address;
 
-use crate::harness::{Plan, Postbox, Server, Text, free_port, run_program, wait_until};
+use crate::harness::{Plan, Postbox, Server, Text, free_port, load, run_program, send, wait_until};
 
 /// Postfix's smtp-sink with its dumps.
 struct SmtpSink {
@@ -69,8 +70,8 @@ impl Drop for SmtpSink {
 }
 
 /// A labelled message in a file, LF or CRLF.
-fn message_file(folder: &Path, label: &Label, crlf: bool) -> String {
-    let text = String::from_utf8(label.message()).unwrap();
+fn message_file(folder: &Path, number: u64, size: usize, crlf: bool) -> String {
+    let text = String::from_utf8(labelled("peer", number, size)).unwrap();
     let path = folder.join("message.eml");
     fs::write(&path, if crlf { text } else { text.replace("\r\n", "\n") }).unwrap();
     path.to_str().unwrap().to_owned()
@@ -84,8 +85,7 @@ fn between_postfix_tools(size: usize, messages: usize, recipients: usize, keep: 
         "memory",
         "\"128 MiB\"",
     ));
-    let label = Label { run: "peer".into(), number: 0, size };
-    let file = message_file(server.folder(), &label, false);
+    let file = message_file(server.folder(), 0, size, false);
     let (count, each) = (messages.to_string(), recipients.to_string());
     let to = format!("127.0.0.1:{}", server.port());
     let mut arguments = vec!["-s", "8", "-m", &count, "-r", &each, "-F", &file];
@@ -134,15 +134,14 @@ fn ten_mebibytes() {
 fn one_client(crlf: bool, send: impl FnOnce(&str, &str)) {
     let postbox = Postbox::open();
     let server = Server::start(Plan::relay_to(postbox.address()));
-    let label = Label { run: "client".into(), number: 3, size: 20_000 };
-    let file = message_file(server.folder(), &label, crlf);
+    let file = message_file(server.folder(), 3, 20_000, crlf);
     send(&server.port().to_string(), &file);
     postbox.wait_count(1, 20);
     let delivery = postbox.deliveries().remove(0);
     assert!(delivery.mail.starts_with("<from@source.test>"), "{}", delivery.mail);
     assert!(delivery.recipients[0].starts_with("<to@sink.test>"), "{:?}", delivery.recipients);
-    let found = Label::check(&delivery.message);
-    assert_eq!(found, Some((label, true)), "{}", delivery.text());
+    let (label, same) = Label::check(&delivery.message).expect("a label");
+    assert_eq!((label.run, label.number, same), ("peer", 3, true), "{}", delivery.text());
     assert!(
         delivery.text().contains("\r\nReceived: from ")
             || delivery.message.starts_with(b"Received: from ")
@@ -220,9 +219,8 @@ fn python_sends_utf8_addresses() {
 fn load_arrives_byte_for_byte_and_once() {
     let postbox = Postbox::open();
     let server = Server::start(Plan::relay_to(postbox.address()));
-    let load = Load { messages: 5000, ..Load::new(server.address(), "load") };
-    let outcome = source::run(&load, &|_| {});
-    assert_eq!(outcome.acknowledged.len(), 5000, "{:?} {:?}", outcome.refused, outcome.failures);
+    let outcome = send(load(server.address(), "load", 5000, 5 << 10));
+    assert_eq!(outcome.acknowledged.len(), 5000, "{:?}", outcome.source);
     postbox.wait_all("load", &outcome.acknowledged, 60);
     let arrivals = postbox.arrivals("load");
     let duplicated = arrivals.values().filter(|times| times.len() > 1).count();
@@ -234,6 +232,11 @@ fn load_arrives_byte_for_byte_and_once() {
     });
 }
 
+fn three_each(mut load: Load) -> Load {
+    Arc::get_mut(&mut load.mailing).unwrap().recipients = Spread::Fixed(3);
+    load
+}
+
 /// The same on the epoll backend, for hosts where io_uring is forbidden.
 #[test]
 fn load_over_epoll() {
@@ -241,9 +244,8 @@ fn load_over_epoll() {
     let mut plan = Plan::relay_to(postbox.address());
     plan.io = "epoll";
     let server = Server::start(plan);
-    let load = Load { messages: 1000, recipients: 3, ..Load::new(server.address(), "epoll") };
-    let outcome = source::run(&load, &|_| {});
-    assert_eq!(outcome.acknowledged.len(), 1000, "{:?} {:?}", outcome.refused, outcome.failures);
+    let outcome = send(three_each(load(server.address(), "epoll", 1000, 5 << 10)));
+    assert_eq!(outcome.acknowledged.len(), 1000, "{:?}", outcome.source);
     postbox.wait_all("epoll", &outcome.acknowledged, 60);
     assert_eq!(postbox.count(), 1000);
 }
@@ -258,8 +260,7 @@ fn plain_next_hop() {
     };
     let postbox = Postbox::with(rules);
     let server = Server::start(Plan::relay_to(postbox.address()));
-    let load = Load { messages: 200, recipients: 3, ..Load::new(server.address(), "plain") };
-    let outcome = source::run(&load, &|_| {});
+    let outcome = send(three_each(load(server.address(), "plain", 200, 5 << 10)));
     postbox.wait_all("plain", &outcome.acknowledged, 60);
     assert_eq!((outcome.acknowledged.len(), postbox.count()), (200, 200));
 }

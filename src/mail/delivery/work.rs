@@ -2,10 +2,14 @@
 //! idle for too long, or wanted elsewhere.
 //!
 //! What must stay true: site and shard count a connection as long as its task lives, whatever ends it;
-//! an idle connection keeps no slot that another shard wants and no berth that another site wants; the
-//! slot is given back only when the peer has seen the end.
+//! an idle connection keeps no berth that another site wants, no slot that belongs to the share of
+//! another shard, and after a turn none that another shard could use; the slot is given back only when
+//! the peer has seen the end.
 
-use std::{rc::Rc, time::Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use engine::shard::now_ms;
 
@@ -58,7 +62,7 @@ pub(super) async fn work(mut berth: Berth) {
 /// The next job in line; waits for one as long as a connection may be idle.
 async fn next_job(core: &Core, berth: &Berth, link: &Link) -> Option<Job> {
     let site = &berth.site;
-    let mut idle_end = None;
+    let mut lull = None;
     loop {
         // Before anything is looked at: what is asked for meanwhile is heard below.
         let asked_for = berth.slot.asked_for();
@@ -72,20 +76,51 @@ async fn next_job(core: &Core, berth: &Berth, link: &Link) -> Option<Job> {
         if first.is_some() {
             return first;
         }
-        let is_kept = site.keeps_idle() && !core.is_crowded() && !berth.slot.is_wanted(true);
         let idle = core.plan().settings.idle.get();
-        if idle.is_zero() || !is_kept {
+        let lull = lull.get_or_insert_with(|| Lull::begin(idle));
+        // A shard that has its share waits for more until this connection has clearly nothing to do:
+        // work comes in bursts, and the next one would have to open it again.
+        let is_kept = site.keeps_idle()
+            && !core.is_crowded()
+            && !berth.slot.is_wanted(lull.is_long())
+            && !lull.is_over();
+        if !is_kept {
             return None;
         }
-        let idle_end = *idle_end.get_or_insert_with(|| tokio::time::Instant::now() + idle);
         let _resting = Idle::begin(site);
         tokio::select! {
             biased;
             () = site.work.notified() => {}
             () = asked_for => {}
             () = core.room_asked_for() => {}
-            () = tokio::time::sleep_until(idle_end) => return None,
+            () = tokio::time::sleep_until(lull.next()) => {}
         }
+    }
+}
+
+/// How long a connection has had nothing to do, and may.
+struct Lull {
+    long_at: tokio::time::Instant,
+    end: tokio::time::Instant,
+}
+
+impl Lull {
+    fn begin(idle: Duration) -> Self {
+        let now = tokio::time::Instant::now();
+        Self { long_at: now + Duration::from_millis(TURN_MS), end: now + idle }
+    }
+
+    fn is_long(&self) -> bool {
+        tokio::time::Instant::now() >= self.long_at
+    }
+
+    fn is_over(&self) -> bool {
+        tokio::time::Instant::now() >= self.end
+    }
+
+    /// When to look again.
+    fn next(&self) -> tokio::time::Instant {
+        if self.is_long() { self.end } else { self.end.min(self.long_at) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod plan;
 mod postbox;
+mod sender;
 mod server;
 mod talk;
 
@@ -14,7 +15,8 @@ use std::{
 };
 
 pub use plan::{Listener, Plan};
-pub use postbox::{Postbox, Text};
+pub use postbox::{Delivery, Postbox, Text};
+pub use sender::{load, send};
 pub use server::{Server, run_cli};
 pub use talk::Talk;
 

@@ -8,13 +8,32 @@ use std::{
 };
 
 use loadtest::{
+    cores::Cores,
     message::Label,
-    sink::{Delivery, Rules, Sink},
+    sink::{self, Hop, Rules, Sink},
 };
 
 use super::wait_until;
 
 type Kept = Arc<Mutex<Vec<(Instant, Delivery)>>>;
+
+/// A message as it was given.
+#[derive(Clone)]
+pub struct Delivery {
+    pub mail: String,
+    pub recipients: Vec<String>,
+    pub message: Vec<u8>,
+}
+
+impl From<&sink::Delivery<'_>> for Delivery {
+    fn from(delivery: &sink::Delivery<'_>) -> Self {
+        Self {
+            mail: delivery.envelope.mail().to_owned(),
+            recipients: delivery.envelope.recipients().map(str::to_owned).collect(),
+            message: delivery.message().into_owned(),
+        }
+    }
+}
 
 /// A sink and what it was given.
 pub struct Postbox {
@@ -32,12 +51,18 @@ impl Postbox {
     }
 
     pub fn at(address: SocketAddr, rules: Rules) -> Self {
+        Self::at_all(vec![(address, rules)])
+    }
+
+    /// Many next hops that keep what they get together.
+    pub fn at_all(sites: Vec<(SocketAddr, Rules)>) -> Self {
         let kept = Kept::default();
         let keeping = Arc::clone(&kept);
-        let sink = Sink::start(address, rules, move |delivery| {
-            keeping.lock().unwrap().push((Instant::now(), delivery));
-        })
-        .unwrap_or_else(|error| panic!("a sink on {address}: {error}"));
+        let keep = move |delivery: &sink::Delivery<'_>| {
+            keeping.lock().unwrap().push((Instant::now(), delivery.into()));
+        };
+        let hop = Hop { sites, inbox: Arc::new(keep), tls: None, dns: None, seed: 1 };
+        let sink = Sink::start(hop, &Cores::Free(1)).expect("a sink");
         Self { sink, kept }
     }
 

@@ -1,0 +1,11 @@
+//! Messages: how they are made, drawn and recognised again.
+
+mod label;
+mod mailing;
+mod spread;
+mod template;
+
+pub use label::{Label, between, now_us};
+pub use mailing::{Domains, Letter, Mailing, SENDER_DOMAIN, index_of_recipient, number_of_sender};
+pub use spread::Spread;
+pub use template::{Framing, Template, corpus, labelled, synthetic};
