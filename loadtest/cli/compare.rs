@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// Messages that go through a server before it is measured.
-const WARM_UP: u64 = 200;
+const WARM_UP: u64 = 100;
 /// Messages while system calls are counted.
-const SYSCALL_MESSAGES: u64 = 400;
+const SYSCALL_MESSAGES: u64 = 200;
 const ROUNDS: u32 = 3;
 
 /// One server in one case, once.

@@ -13,7 +13,7 @@ mod tally;
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::{SocketAddr, TcpListener as StdListener},
+    net::{SocketAddr, TcpListener as StdListener, TcpStream},
     rc::Rc,
     sync::{Arc, mpsc},
     time::Duration,
@@ -114,11 +114,7 @@ impl Sink {
     /// An address is in use, or an executor cannot start.
     pub fn start(mut hop: Hop, cores: &Cores) -> io::Result<Self> {
         for (address, _) in &mut hop.sites {
-            // glommio shares ports (SO_REUSEPORT): ask first whether somebody else has it.
-            let asked = StdListener::bind(*address);
-            let free = asked
-                .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))?;
-            *address = free.local_addr()?;
+            *address = free_address(*address)?;
         }
         let manners: Vec<_> =
             hop.sites.iter().map(|(_, rules)| Arc::new(Manners::new(rules.clone()))).collect();
@@ -209,6 +205,23 @@ impl std::ops::Drop for Sink {
             // It has nothing to say any more.
             let _ = executor.join();
         }
+    }
+}
+
+/// The address, with a port when it had none; an error when somebody listens there.
+///
+/// glommio shares ports (SO_REUSEPORT) and would not tell. Binding to ask would fail for a minute after
+/// a sink of ours has ended, since its sockets do not share addresses.
+fn free_address(address: SocketAddr) -> io::Result<SocketAddr> {
+    if address.port() == 0 {
+        return StdListener::bind(address)?.local_addr();
+    }
+    match TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            format!("{address}: somebody listens there"),
+        )),
+        Err(_) => Ok(address),
     }
 }
 

@@ -154,7 +154,10 @@ impl Source {
         for tally in &self.tallies {
             tally.add_to(&mut total);
         }
-        total.elapsed_s = between(self.started_us, self.ended_us.load(Relaxed)).as_secs_f64();
+        let last_us =
+            self.tallies.iter().map(|tally| tally.last_us.load(Relaxed)).max().unwrap_or(0);
+        let ended_us = if last_us == 0 { self.ended_us.load(Relaxed) } else { last_us };
+        total.elapsed_s = between(self.started_us, ended_us).as_secs_f64();
         total.accepted_per_s = total.messages_accepted as f64 / total.elapsed_s.max(1e-6);
         total
     }

@@ -6,7 +6,7 @@
 use std::{
     io::{self, Write},
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use futures_lite::future;
@@ -173,10 +173,11 @@ impl Place {
                 desk.ledger.refuse(turn.number, recipient);
             }
         }
-        let tally = &desk.tally;
+        let (tally, now_us) = (&desk.tally, now_us());
+        tally.last_us.store(now_us, Relaxed);
         match fate {
             Fate::Accepted => {
-                tally.latency.record(now_us().saturating_sub(turn.due_us));
+                tally.latency.record(now_us.saturating_sub(turn.due_us));
                 count(&tally.accepted, 1);
                 count(&tally.recipients, self.accepted.len() as u64);
                 count(&tally.octets, letter.template.size as u64);

@@ -74,6 +74,8 @@ pub struct Tally {
     pub connections: AtomicU64,
     /// Connections that failed to open or broke.
     pub connections_failed: AtomicU64,
+    /// When the last message was accepted or refused: connections that hang later do not count into rates.
+    pub last_us: AtomicU64,
     /// From due to reply.
     pub latency: Latencies,
     kinds: Mutex<Kinds>,

@@ -46,10 +46,8 @@ fn port() -> u16 {
 
 pub fn place() -> Place {
     let program = std::env::var_os("RINGPOST_PROGRAM").map(PathBuf::from);
-    let built = || {
-        let home = std::env::var_os("HOME").unwrap_or_default();
-        PathBuf::from(home).join(".cache/ringpost/target/release/ringpost")
-    };
+    // Built into the same folder, `cargo build --workspace --bins` first.
+    let built = || Path::new(env!("CARGO_BIN_EXE_ringpost-loadtest")).with_file_name("ringpost");
     Place {
         folder: folder(),
         port: port(),
