@@ -144,7 +144,10 @@ impl Sink {
                         ready.send(open.as_ref().map(|_| ()).map_err(|error| error.to_string()));
                     // Ends when the handle is dropped, which closes the channel.
                     let _ = stopped.recv().await;
-                    drop(open);
+                    // Dropping a task only asks it to end: its listener must be closed when this returns.
+                    for keeper in open.into_iter().flatten() {
+                        keeper.cancel().await;
+                    }
                 })
                 .map_err(plain)?;
             this.executors.push(executor);
