@@ -29,7 +29,8 @@ use crate::{
 /// More than the server's own time to stop: for the shells and the namespace to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Where a server runs and for how much. These are the variables of recipes, with `{peers}`, where
+/// Where a server runs and for how much. These are the variables of recipes, with `{here}`, the
+/// folder in which the load test was called, and `{peers}`, where
 /// `scripts/peers` puts what it fetches; `{folder}` is the server's own, below this one.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -202,6 +203,8 @@ fn variables(place: &Place, folder: &Path) -> Variables {
         ("shards", place.shards.to_string()),
         ("cpus", thread::available_parallelism().map_or(1, usize::from).to_string()),
         ("peers", peers().display().to_string()),
+        // A server runs in its own folder: this is where the load test was called.
+        ("here", std::env::current_dir().unwrap_or_default().display().to_string()),
     ];
     if let Some(program) = &place.program {
         values.push(("program", program.display().to_string()));
