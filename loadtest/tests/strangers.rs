@@ -178,7 +178,8 @@ class Handler:
         Handler.taken += 1
         return '250 ok'
 def judge(server, session, envelope, mechanism, data):
-    return AuthResult(success=data.login == b'user' and data.password == b'secret')
+    # Not handled yet: aiosmtpd is to answer 235 or 535 itself.
+    return AuthResult(success=data.login == b'user' and data.password == b'secret', handled=False)
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 context.load_cert_chain(sys.argv[2], sys.argv[3])
 controller = Controller(Handler(), hostname='127.0.0.1', port=int(sys.argv[1]), tls_context=context,
