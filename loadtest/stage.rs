@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
     Serialize,
     Deserialize,
     JsonSchema,
-    clap::ValueEnum,
+    ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -39,23 +40,10 @@ pub enum Stage {
     Done,
 }
 
-impl Stage {
-    const NAMES: [(Self, &str); 8] = [
-        (Self::Greeting, "greeting"),
-        (Self::Hello, "hello"),
-        (Self::Tls, "tls"),
-        (Self::Auth, "auth"),
-        (Self::Mail, "mail"),
-        (Self::Rcpt, "rcpt"),
-        (Self::Data, "data"),
-        (Self::Done, "done"),
-    ];
-}
-
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::NAMES.iter().find(|(stage, _)| stage == self).map_or("", |(_, name)| name);
-        f.pad(name)
+        // No variant is hidden from the command line, so every one has a name.
+        self.to_possible_value().map_or(Ok(()), |value| f.pad(value.get_name()))
     }
 }
 
@@ -63,9 +51,8 @@ impl FromStr for Stage {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let known = Self::NAMES.iter().find(|(_, name)| *name == text);
-        known.map(|(stage, _)| *stage).ok_or_else(|| {
-            let names: Vec<&str> = Self::NAMES.iter().map(|(_, name)| *name).collect();
+        <Self as ValueEnum>::from_str(text, false).map_err(|_| {
+            let names: Vec<String> = Self::value_variants().iter().map(Self::to_string).collect();
             format!("'{text}' is no stage; there are {}", names.join(", "))
         })
     }

@@ -187,21 +187,10 @@ fn fair(totals: &Totals, document: &Document) -> (Outcome, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::{Bound, Comparison, Machine, Row, SCHEMA};
+    use crate::result::{Bound, Comparison, Row};
 
     fn document(runs: Vec<Run>) -> Document {
-        Document {
-            schema: SCHEMA,
-            program: String::new(),
-            command: String::new(),
-            started: String::new(),
-            machine: Machine::default(),
-            scenario: String::new(),
-            description: String::new(),
-            seed: 0,
-            runs,
-            comparison: None,
-        }
+        Document { runs, ..Document::default() }
     }
 
     fn run(ledger: Ledger, bounds: Vec<Bound>) -> Run {

@@ -188,21 +188,10 @@ fn round(round: Option<u32>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::result::{Machine, Run, SCHEMA};
+    use crate::result::Run;
 
     fn document(runs: Vec<Run>) -> Document {
-        Document {
-            schema: SCHEMA,
-            program: String::new(),
-            command: String::new(),
-            started: String::new(),
-            machine: Machine::default(),
-            scenario: String::new(),
-            description: String::new(),
-            seed: 0,
-            runs,
-            comparison: None,
-        }
+        Document { runs, ..Document::default() }
     }
 
     #[test]

@@ -15,7 +15,6 @@ mod tables;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-pub use run::generator_full;
 pub use setting::{machine, servers};
 pub use tables::{due, failures_by_count};
 

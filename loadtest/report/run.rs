@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::{plots, tables};
-use crate::figures::{self, GENERATOR_FULL};
+use crate::figures;
 use crate::result::{Latency, Run};
 use crate::words::{self, Unit};
 
@@ -30,30 +30,15 @@ pub fn folded(run: &Run) -> Markup {
 /// What a reader should know before trusting the figures. Words mark it, not only colour.
 #[must_use]
 pub fn warnings(run: &Run) -> Markup {
-    let full = generator_full(run);
     html! {
-        @if full.is_some() || !run.warnings.is_empty() {
+        @if !run.warnings.is_empty() {
             div.warnings role="note" {
-                @for warning in run.warnings.iter().map(|text| words::clean(text)).chain(full) {
+                @for warning in run.warnings.iter().map(|text| words::clean(text)) {
                     p { b { "Warning: " } (warning) }
                 }
             }
         }
     }
-}
-
-/// Says that the generator was full, unless the run's own warnings do.
-#[must_use]
-pub fn generator_full(run: &Run) -> Option<String> {
-    let busiest = run.generator_busiest.filter(|share| *share >= GENERATOR_FULL)?;
-    let is_told = run.warnings.iter().any(|text| text.to_lowercase().contains("generator"));
-    (!is_told).then(|| {
-        format!(
-            "the generator's busiest thread used {:.0} % of a core: the load test, not the server, \
-             may be what limits the rate.",
-            busiest * 100.0
-        )
-    })
 }
 
 /// The figures that are asked for first.
@@ -101,16 +86,6 @@ mod tests {
         let (warning, figures) = (text.find("Warning: "), text.find("class=\"figures\""));
         assert!(warning.is_some() && warning < figures, "{text}");
         assert!(text.contains("&lt;img src=x&gt; is full"));
-    }
-
-    #[test]
-    fn a_full_generator_is_told_once() {
-        let mut run = Run { generator_busiest: Some(0.97), ..Run::default() };
-        assert!(generator_full(&run).is_some_and(|text| text.contains("97 %")));
-        run.warnings.push("The generator was full.".into());
-        assert_eq!(generator_full(&run), None);
-        run = Run { generator_busiest: Some(0.5), ..Run::default() };
-        assert_eq!(generator_full(&run), None);
     }
 
     #[test]

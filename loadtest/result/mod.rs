@@ -21,7 +21,7 @@ pub use run::{Bound, Latency, Ledger, Quantile, Refusal, Run, Sample, Sink, Sour
 pub const SCHEMA: u32 = 1;
 
 /// One measurement, of one run or of many.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Document {
     /// [`SCHEMA`] of the program that wrote this.
     pub schema: u32,

@@ -15,7 +15,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use super::{SinkOptions, SourceOptions};
 use crate::{
     message::{Domains, Framing, Mailing, Spread, corpus, synthetic},
-    sink::{Hop, Inbox, Rules, Zone, listen_address},
+    sink::{Hop, Inbox, Zone, listen_address},
     source::{Limit, Load, Login, Plan, Security},
     wire,
 };
@@ -126,16 +126,11 @@ pub fn hop(
     // Which sites are bad follows from the seed, so that popular ones are among them as often as others.
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let listen = (0..sites).map(|site| {
-        let manners = if random.random_bool(share) { rules.clone() } else { kind(&rules) };
+        let manners = if random.random_bool(share) { rules.clone() } else { rules.made_kind() };
         (listen_address(&zone, site, at.port()), manners)
     });
     let dns = options.dns.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5300)));
     Ok(Hop { sites: listen.collect(), inbox, tls, dns: Some((dns, zone)), seed })
-}
-
-/// The same offers, nothing unkind.
-fn kind(rules: &Rules) -> Rules {
-    Rules { lmtp: rules.lmtp, without: rules.without.clone(), ..Rules::default() }
 }
 
 fn certificate() -> Result<Arc<rustls::ServerConfig>, String> {

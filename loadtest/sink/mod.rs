@@ -243,8 +243,7 @@ fn open_doors(
         let site = Rc::new(Site {
             address: *address,
             manners: Arc::clone(manners),
-            is_kind: *rules
-                == Rules { lmtp: rules.lmtp, without: rules.without.clone(), ..Rules::default() },
+            is_kind: *rules == rules.made_kind(),
             open: Cell::new(0),
             greylist: RefCell::default(),
         });

@@ -90,6 +90,14 @@ pub struct Rules {
     pub messages_max: Option<u64>,
 }
 
+impl Rules {
+    /// The same offers, nothing unkind.
+    #[must_use]
+    pub fn made_kind(&self) -> Self {
+        Self { lmtp: self.lmtp, without: self.without.clone(), ..Self::default() }
+    }
+}
+
 impl Failure {
     /// Refuses every command of this stage.
     #[must_use]

@@ -1,12 +1,10 @@
 //! What was asked to hold, and what a reader must know before trusting the figures.
 
 use crate::{
+    figures::GENERATOR_FULL,
     result::{Bound, Run},
     scenario::ExpectOptions,
 };
-
-/// A thread of the generator that is busier than this is what limits the run.
-const FULL: f64 = 0.9;
 
 /// Judges the stated bounds.
 #[must_use]
@@ -59,7 +57,7 @@ pub fn rate(run: &Run) -> f64 {
 #[must_use]
 pub fn warnings(run: &Run, wanted_messages: u64, cpus: usize) -> Vec<String> {
     let mut warnings = Vec::new();
-    if let Some(share) = run.generator_busiest.filter(|share| *share > FULL) {
+    if let Some(share) = run.generator_busiest.filter(|share| *share > GENERATOR_FULL) {
         warnings.push(format!(
             "the generator was full: its busiest thread used {:.0} % of a core, so the server may be able to do more; \
              give it more cores (--source-cores, --sink-cores)",
@@ -72,7 +70,7 @@ pub fn warnings(run: &Run, wanted_messages: u64, cpus: usize) -> Vec<String> {
         .map(|cost| cost.user_us + cost.system_us)
         .sum();
     let share = used as f64 / 1e6 / (run.elapsed_s.max(1e-6) * cpus as f64);
-    if run.server_cost.is_some() && share > FULL {
+    if run.server_cost.is_some() && share > GENERATOR_FULL {
         warnings.push(format!(
             "server and generator together filled this machine's {cpus} processors ({:.0} %): the rate is that of both; \
              compare CPU a message",
@@ -129,8 +127,12 @@ mod tests {
 
     #[test]
     fn a_full_generator_is_told() {
-        let full = Run { generator_busiest: Some(0.95), ..run() };
-        assert!(warnings(&full, 100, 2)[0].contains("generator was full"));
+        let full = Run { generator_busiest: Some(0.97), ..run() };
+        let told = warnings(&full, 100, 2);
+        assert!(told[0].contains("generator was full") && told[0].contains("97 %"), "{told:?}");
+        assert_eq!(told.len(), 1, "told once");
+        let half = Run { generator_busiest: Some(0.5), ..run() };
+        assert!(warnings(&half, 100, 2).is_empty());
         assert!(warnings(&run(), 100, 2).is_empty());
         assert!(warnings(&run(), 101, 2)[0].contains("only 100 of 101"));
     }

@@ -278,7 +278,6 @@ pub fn document(
         scenario: scenario.to_owned(),
         description: description.to_owned(),
         seed,
-        runs: Vec::new(),
-        comparison: None,
+        ..result::Document::default()
     }
 }
