@@ -53,19 +53,34 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitCode, String> {
     let seed = base.run.seed.unwrap_or(1);
     let mut result =
         document(&name, &base.description, seed, machine::describe(&arguments.place.folder));
+    let mut failed = 0;
     for (case, scenario) in cases {
         for round in 1..=rounds {
             for recipe in &recipes {
                 let leg = Leg { arguments, case, scenario, recipe, round };
-                result.runs.push(leg.run()?);
+                match leg.run() {
+                    Ok(run) => result.runs.push(run),
+                    // An hour of other legs is worth more than a clean end.
+                    Err(error) => {
+                        eprintln!("{}: {error}", leg.name());
+                        failed += 1;
+                    }
+                }
             }
         }
+    }
+    if result.runs.is_empty() {
+        return Err("nothing could be run".to_owned());
     }
     result.comparison = Some(summarise(&result.runs, rounds));
     if let Some(path) = &arguments.markdown {
         output::splice(path, &markdown::markdown(&result))?;
     }
-    output::tell(&result, &arguments.output)
+    let told = output::tell(&result, &arguments.output)?;
+    if failed > 0 {
+        return Err(format!("{failed} runs are missing, for the reasons above"));
+    }
+    Ok(told)
 }
 
 /// The servers that were named; all must be there before the first is started.
@@ -84,6 +99,10 @@ fn recipes(scenario: &Scenario) -> Result<Vec<Recipe>, String> {
 }
 
 impl Leg<'_> {
+    fn name(&self) -> String {
+        format!("{} · {} · round {}", self.case, self.recipe.name, self.round)
+    }
+
     fn run(&self) -> Result<Run, String> {
         let place_arguments = &self.arguments.place;
         let sink_at = SocketAddr::from(([127, 0, 0, 1], place_arguments.sink_port));
@@ -134,7 +153,7 @@ impl Leg<'_> {
         }
         let load = scenario::load(&source, to, &run_name(), self.scenario.run.seed.unwrap_or(1))?;
         let total = load.limit.duration.is_none().then_some(load.limit.messages);
-        let name = format!("{} · {} · round {}", self.case, self.recipe.name, self.round);
+        let name = self.name();
         let trial = Trial {
             load,
             cores: &self.arguments.cores.source_cores,

@@ -16,7 +16,8 @@ use std::{
     net::{SocketAddr, TcpListener as StdListener, TcpStream},
     rc::Rc,
     sync::{Arc, mpsc},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, net::TcpListener, timer::sleep};
@@ -211,21 +212,27 @@ impl std::ops::Drop for Sink {
     }
 }
 
-/// The address, with a port when it had none; an error when somebody listens there.
+/// How long a port may still answer: the kernel keeps the listener of a ring that has ended for a moment.
+const PORT_FREE_AFTER: Duration = Duration::from_secs(5);
+
+/// The address, with a port when it had none; an error when somebody listens there and stays.
 ///
 /// glommio shares ports (SO_REUSEPORT) and would not tell. Binding to ask would fail for a minute after
 /// a sink of ours has ended, since its sockets do not share addresses.
+#[allow(clippy::disallowed_methods)] // nothing runs yet
 fn free_address(address: SocketAddr) -> io::Result<SocketAddr> {
     if address.port() == 0 {
         return StdListener::bind(address)?.local_addr();
     }
-    match TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            format!("{address}: somebody listens there"),
-        )),
-        Err(_) => Ok(address),
+    let asked = Instant::now();
+    while TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
+        if asked.elapsed() > PORT_FREE_AFTER {
+            let text = format!("{address}: somebody listens there");
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+        }
+        thread::sleep(Duration::from_millis(20));
     }
+    Ok(address)
 }
 
 type Doorkeepers = Vec<glommio::Task<()>>;
