@@ -5,6 +5,8 @@
 //! A case is named `5 KiB, 100 sessions` and may go on: `5 KiB, 100 sessions, one message a session`.
 //! The first two parts name the row; what follows names the group that has a table of its own.
 
+use std::fmt;
+
 use crate::result::{Comparison, Document, Row, Run, Spread};
 use crate::words::Unit;
 
@@ -39,17 +41,72 @@ pub fn percent(value: u64, whole: u64) -> Option<f64> {
 /// Distinct warnings of all runs in order of appearance, each with the number of runs that have it.
 ///
 /// Of every round, not only of the one that is drawn: a warning must not vanish with its round.
+/// Those that differ by their figures alone are one, with the smallest and largest: "4–112 connections".
 #[must_use]
-pub fn distinct_warnings(document: &Document) -> Vec<(&str, u64)> {
-    let mut distinct: Vec<(&str, u64)> = Vec::new();
+pub fn distinct_warnings(document: &Document) -> Vec<(String, u64)> {
+    let mut distinct: Vec<(Vec<Piece<'_>>, u64)> = Vec::new();
     for warning in document.runs.iter().flat_map(|run| &run.warnings) {
-        match distinct.iter().position(|(known, _)| known == warning) {
-            Some(index) => distinct[index].1 += 1,
-            None if distinct.len() < WARNINGS_MAX => distinct.push((warning, 1)),
+        let pieces = pieces(warning);
+        match distinct.iter().position(|(known, _)| is_alike(known, &pieces)) {
+            Some(index) => {
+                let (known, runs) = &mut distinct[index];
+                known.iter_mut().zip(&pieces).for_each(|(known, piece)| known.widen(piece));
+                *runs += 1;
+            }
+            None if distinct.len() < WARNINGS_MAX => distinct.push((pieces, 1)),
             None => {}
         }
     }
-    distinct
+    let text = |pieces: &[Piece<'_>]| pieces.iter().map(Piece::to_string).collect();
+    distinct.iter().map(|(pieces, runs)| (text(pieces), *runs)).collect()
+}
+
+/// A part of a warning.
+enum Piece<'a> {
+    Words(&'a str),
+    /// The smallest and the largest that were said.
+    Figure(u64, u64),
+}
+
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let is_digit = |c: &char| c.is_ascii_digit();
+    let mut rest = text;
+    let mut pieces = Vec::new();
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|c| is_digit(&c) != is_digit(&first)).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        let figure = piece.parse().map(|figure| Piece::Figure(figure, figure));
+        pieces.push(figure.unwrap_or(Piece::Words(piece)));
+        rest = after;
+    }
+    pieces
+}
+
+fn is_alike(one: &[Piece<'_>], other: &[Piece<'_>]) -> bool {
+    let are_alike = |pair: (&Piece<'_>, &Piece<'_>)| match pair {
+        (Piece::Words(one), Piece::Words(other)) => one == other,
+        (Piece::Figure(..), Piece::Figure(..)) => true,
+        _ => false,
+    };
+    one.len() == other.len() && one.iter().zip(other).all(are_alike)
+}
+
+impl Piece<'_> {
+    fn widen(&mut self, other: &Self) {
+        if let (Self::Figure(least, most), Self::Figure(low, high)) = (self, other) {
+            (*least, *most) = ((*least).min(*low), (*most).max(*high));
+        }
+    }
+}
+
+impl fmt::Display for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Words(words) => f.write_str(words),
+            Self::Figure(least, most) if least == most => write!(f, "{least}"),
+            Self::Figure(least, most) => write!(f, "{least}–{most}"),
+        }
+    }
 }
 
 /// A column of figures in a comparison: how it is called, read and written, and which way is better.
@@ -194,7 +251,16 @@ mod tests {
     fn a_warning_is_told_once_with_its_runs() {
         let run = |warning: &str| Run { warnings: vec![warning.into()], ..Run::default() };
         let document = document(vec![run("a"), run("b"), run("a")]);
-        assert_eq!(distinct_warnings(&document), [("a", 2), ("b", 1)]);
+        assert_eq!(distinct_warnings(&document), [("a".into(), 2), ("b".into(), 1)]);
+    }
+
+    #[test]
+    fn warnings_that_differ_by_their_figures_are_one() {
+        let run = |warning: &str| Run { warnings: vec![warning.into()], ..Run::default() };
+        let told = ["20 of 5 broke", "4 of 5 broke", "1 of 5 bent", "112 of 5 broke"];
+        let document = document(told.map(run).into());
+        let expected = [("4–112 of 5 broke".into(), 3), ("1 of 5 bent".into(), 1)];
+        assert_eq!(distinct_warnings(&document), expected);
     }
 
     #[test]

@@ -235,7 +235,7 @@ fn comparison(document: &Document, comparison: &Comparison, out: &mut String) {
 fn warnings_once(document: &Document, comparison: &Comparison, out: &mut String) {
     for (warning, runs) in figures::distinct_warnings(document) {
         let runs = words::counted(runs, "run", "runs");
-        let _ = writeln!(out, "Warning: {} ({runs})", words::clean(warning));
+        let _ = writeln!(out, "Warning: {} ({runs})", words::clean(&warning));
     }
     for row in &comparison.rows {
         let busiest = row.generator_busiest.map_or(0.0, |spread| spread.median);

@@ -77,7 +77,7 @@ fn warnings(document: &Document, comparison: &Comparison) -> Markup {
                     }
                 }
                 @for (warning, runs) in told {
-                    p { b { "Warning: " } (words::clean(warning)) " "
+                    p { b { "Warning: " } (words::clean(&warning)) " "
                         span.muted { "(" (words::counted(runs, "run", "runs")) ")" } }
                 }
             }
