@@ -26,6 +26,8 @@ fuzz_target!(|data: &[u8]| {
         arrived: Timestamp(0),
         size: 3,
         origin: "fuzz".into(),
+        require_tls: false,
+        hold_until: None,
     };
     let job = Job {
         envelope: &envelope,

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dsn;
+pub mod sasl;
 pub mod smtp;
 pub mod text;
 pub mod types;

@@ -24,6 +24,8 @@ fn envelope(ret: Option<Ret>) -> Envelope {
         arrived: Timestamp(951_782_400_000),
         size: ORIGINAL.len() as u64,
         origin: "test".into(),
+        require_tls: false,
+        hold_until: None,
     }
 }
 

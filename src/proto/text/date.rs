@@ -36,7 +36,7 @@ fn put_two(text: &mut [u8], at: usize, number: u64) {
 /// Year, month and day of the Gregorian calendar, `days` after 1970-01-01.
 ///
 /// Counts in eras of 400 years that begin on 1 March, so that the leap day comes last.
-const fn civil_from_days(days: u64) -> (u64, u64, u64) {
+pub(super) const fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era =

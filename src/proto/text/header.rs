@@ -57,13 +57,13 @@ impl HeaderFacts {
 
 /// Whether `line` is a field called `name`; blanks before the colon are obsolete but legal
 /// (RFC 5322 §4.5).
-fn names_field(line: &[u8], name: &[u8]) -> bool {
+pub(super) fn names_field(line: &[u8], name: &[u8]) -> bool {
     let Some((head, rest)) = line.split_at_checked(name.len()) else { return false };
     let colon = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
     head.eq_ignore_ascii_case(name) && colon == Some(&b':')
 }
 
-fn is_empty_line(line: &[u8]) -> bool {
+pub(super) fn is_empty_line(line: &[u8]) -> bool {
     line == b"\r\n" || line == b"\n"
 }
 

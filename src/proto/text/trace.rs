@@ -14,8 +14,8 @@ use crate::types::{Address, Host, Timestamp};
 pub struct Trace<'a> {
     /// What the peer called itself.
     pub helo: &'a str,
-    /// Where it connected from.
-    pub peer: IpAddr,
+    /// Where it connected from; `None` keeps it secret (RFC 6409 says nothing against that).
+    pub peer: Option<IpAddr>,
     /// The peer's verified reverse name.
     pub peer_name: Option<&'a str>,
     /// Our own name.
@@ -39,13 +39,10 @@ const NAME_OCTETS_MAX: usize = 255;
 pub fn write_received(trace: &Trace<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b"Received: from ");
     push_name(trace.helo, out);
-    out.extend_from_slice(b" (");
-    if let Some(name) = trace.peer_name {
-        push_name(name, out);
-        out.push(b' ');
+    if let Some(peer) = trace.peer {
+        push_peer(peer, trace.peer_name, out);
     }
-    push_literal(trace.peer, out);
-    out.extend_from_slice(b")\r\n\tby ");
+    out.extend_from_slice(b"\r\n\tby ");
     push_name(trace.by, out);
     out.extend_from_slice(b" with ");
     push_name(trace.with, out);
@@ -70,9 +67,15 @@ fn may_name(address: &Address, with: &str) -> bool {
     !address.needs_utf8() || with.starts_with("UTF8")
 }
 
-fn push_literal(peer: IpAddr, out: &mut Vec<u8>) {
+/// Where it connected from (RFC 5321 §4.4, TCP-info).
+fn push_peer(peer: IpAddr, name: Option<&str>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b" (");
+    if let Some(name) = name {
+        push_name(name, out);
+        out.push(b' ');
+    }
     // Writing to a Vec cannot fail.
-    let _ = write!(out, "{}", Host::Literal(peer.to_canonical()));
+    let _ = write!(out, "{})", Host::Literal(peer.to_canonical()));
 }
 
 fn push_name(name: &str, out: &mut Vec<u8>) {
@@ -107,7 +110,7 @@ mod tests {
     fn plain<'a>() -> Trace<'a> {
         Trace {
             helo: "client.example",
-            peer: "192.0.2.7".parse().unwrap(),
+            peer: Some("192.0.2.7".parse().unwrap()),
             peer_name: None,
             by: "mx.example.org",
             with: "ESMTP",
@@ -122,7 +125,7 @@ mod tests {
     fn all_clauses_in_their_order() {
         let address = Address::parse("bob@example.net").unwrap();
         let trace = Trace {
-            peer: "::ffff:192.0.2.7".parse().unwrap(),
+            peer: Some("::ffff:192.0.2.7".parse().unwrap()),
             peer_name: Some("host.example"),
             with: "ESMTPS",
             tls: Some("TLSv1.3 TLS_AES_128_GCM_SHA256"),
@@ -140,13 +143,19 @@ mod tests {
 
     #[test]
     fn absent_clauses_leave_no_trace() {
-        let trace = Trace { peer: "2001:db8::1".parse().unwrap(), ..plain() };
+        let trace = Trace { peer: Some("2001:db8::1".parse().unwrap()), ..plain() };
         assert_eq!(
             write(&trace),
             "Received: from client.example ([IPv6:2001:db8::1])\r\n\
              \tby mx.example.org with ESMTP id 01J0ABCDEFGHK;\r\n\
              \tFri, 27 Nov 2026 09:35:20 +0000\r\n"
         );
+    }
+
+    #[test]
+    fn a_client_can_be_kept_secret() {
+        let text = write(&Trace { helo: "mx.example", peer: None, ..plain() });
+        assert!(text.starts_with("Received: from mx.example\r\n\tby "), "{text}");
     }
 
     #[test]

@@ -81,4 +81,42 @@ pub struct Envelope {
     pub size: u64,
     /// How it came: `203.0.113.7`, `local`, `bounce` … for logs and lists.
     pub origin: Box<str>,
+    /// `REQUIRETLS` was given (RFC 8689): to be passed on only to hosts that promise it too.
+    pub require_tls: bool,
+    /// Not to be delivered before (RFC 4865).
+    pub hold_until: Option<Timestamp>,
+}
+
+impl Envelope {
+    /// When its delivery begins, and the time that it has for that (RFC 4865 §6).
+    #[must_use]
+    pub fn released(&self) -> Timestamp {
+        self.hold_until.map_or(self.arrived, |until| until.max(self.arrived))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The queue completes envelopes of its first form with these two octets.
+    #[test]
+    fn what_was_added_last_is_stored_last() {
+        let envelope = Envelope {
+            sender: Address::parse("a@x.test").ok(),
+            recipients: Vec::new(),
+            body: BodyKind::SevenBit,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            arrived: Timestamp(7),
+            size: 9,
+            origin: "o".into(),
+            require_tls: false,
+            hold_until: None,
+        };
+        let stored = b"\x01\x01a\x00\x06x.test\x00\x00\x00\x00\x00\x07\x09\x01o\x00\x00";
+        assert_eq!(postcard::to_stdvec(&envelope).unwrap(), stored);
+        assert_eq!(postcard::from_bytes::<Envelope>(stored).unwrap(), envelope);
+    }
 }

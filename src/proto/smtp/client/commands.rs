@@ -1,4 +1,5 @@
-//! MAIL and RCPT with what the peer offers to hear (RFC 5321 §4.1.1, RFC 1870, 3461, 6152, 6531).
+//! MAIL and RCPT with what the peer offers to hear (RFC 5321 §4.1.1, RFC 1870, 3461, 6152, 6531,
+//! 8689).
 //!
 //! No octet of an envelope can end a command line: addresses hold no control characters
 //! ([`Address`](crate::types::Address)), and a DSN value that is not printable is left out.
@@ -17,11 +18,15 @@ const CONVERSION: Reply =
     Reply::new(554, Enhanced(5, 6, 3), "next hop takes no 8-bit body (8BITMIME not offered)");
 const UTF8_MESSAGE: Reply =
     Reply::new(554, Enhanced(5, 6, 7), "next hop takes no UTF-8 header (SMTPUTF8 not offered)");
+/// RFC 8689 §7, RFC 5248.
+const NO_REQUIRETLS: Reply =
+    Reply::new(550, Enhanced(5, 7, 30), "REQUIRETLS support required, next hop does not offer it");
 const UTF8_ADDRESS: Reply =
     Reply::new(553, Enhanced(5, 6, 7), "next hop takes no UTF-8 address (SMTPUTF8 not offered)");
 
 /// Why the peer cannot take the message at all; known from its offers alone.
 pub(super) fn refuse_message(job: &Job<'_>, offers: &Offers) -> Option<Reply> {
+    let envelope = job.envelope;
     if let Some(size_max) = offers.size.filter(|size| *size > 0 && job.size > *size) {
         let text = format!("message of {} octets is over the {size_max} of the next hop", job.size);
         return Some(Reply::made(552, Enhanced(5, 3, 4), text));
@@ -29,10 +34,14 @@ pub(super) fn refuse_message(job: &Job<'_>, offers: &Offers) -> Option<Reply> {
     if job.eight_bit && !offers.eightbit {
         return Some(CONVERSION);
     }
+    // A report goes on all the same (RFC 8689 §5).
+    if envelope.require_tls && !offers.require_tls && envelope.sender.is_some() {
+        return Some(NO_REQUIRETLS);
+    }
     if offers.smtputf8 {
         return None;
     }
-    let sender = job.envelope.sender.as_ref();
+    let sender = envelope.sender.as_ref();
     if job.utf8_header {
         Some(UTF8_MESSAGE)
     } else if sender.is_some_and(|sender| sender.needs_utf8()) {
@@ -64,6 +73,9 @@ pub(super) fn write_mail(job: &Job<'_>, offers: &Offers, out: &mut Vec<u8>) {
     }
     if offers.smtputf8 && wants_utf8(job) {
         out.extend_from_slice(b" SMTPUTF8");
+    }
+    if offers.require_tls && envelope.require_tls {
+        out.extend_from_slice(b" REQUIRETLS");
     }
     if offers.dsn {
         match envelope.ret {
@@ -194,6 +206,8 @@ mod tests {
             arrived: Timestamp(0),
             size: 10,
             origin: "".into(),
+            require_tls: false,
+            hold_until: None,
         };
         let write = |envelope: &Envelope, offers: &Offers| {
             let job =
@@ -218,5 +232,41 @@ mod tests {
         envelope.envid = Some("a\r\nb".into());
         (envelope.smtputf8, envelope.ret) = (false, Some(Ret::Full));
         assert_eq!(write(&envelope, &all), "MAIL FROM:<> SIZE=10 BODY=8BITMIME RET=FULL\r\n");
+    }
+
+    #[test]
+    fn tls_is_required_of_who_offers_it_and_of_nobody_else() {
+        let envelope = |sender: Option<Address>, require_tls| Envelope {
+            sender,
+            recipients: vec![],
+            body: BodyKind::SevenBit,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            arrived: Timestamp(0),
+            size: 10,
+            origin: "".into(),
+            require_tls,
+            hold_until: None,
+        };
+        fn job(envelope: &Envelope) -> Job<'_> {
+            Job { envelope, recipients: &[], size: 10, eight_bit: false, utf8_header: false }
+        }
+        let sender = Address::parse("a@x.org").ok();
+        let secret = envelope(sender.clone(), true);
+        let (without, with) =
+            (Offers::default(), Offers { require_tls: true, ..Offers::default() });
+        let refused = refuse_message(&job(&secret), &without).unwrap();
+        assert_eq!((refused.code, refused.enhanced), (550, Some(Enhanced(5, 7, 30))));
+        assert_eq!(refuse_message(&job(&secret), &with), None);
+        let report = envelope(None, true);
+        assert_eq!(refuse_message(&job(&report), &without), None, "a report");
+        let write = |envelope: &Envelope| {
+            let mut out = Vec::new();
+            write_mail(&job(envelope), &with, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(write(&secret), "MAIL FROM:<a@x.org> REQUIRETLS\r\n");
+        assert_eq!(write(&envelope(sender, false)), "MAIL FROM:<a@x.org>\r\n");
     }
 }

@@ -20,6 +20,8 @@ pub struct Offers {
     pub dsn: bool,
     /// STARTTLS (RFC 3207).
     pub starttls: bool,
+    /// REQUIRETLS (RFC 8689); worth something only when it was said over TLS.
+    pub require_tls: bool,
     /// LIMITS RCPTMAX: recipients a transaction (RFC 9422).
     pub rcptmax: Option<u32>,
     /// LIMITS RCPTDOMAINMAX: recipient domains a transaction (RFC 9422).
@@ -58,6 +60,8 @@ impl Offers {
             self.dsn = true;
         } else if is("STARTTLS") {
             self.starttls = true;
+        } else if is("REQUIRETLS") {
+            self.require_tls = true;
         } else if is("LIMITS") {
             words.for_each(|word| self.note_limit(word));
         }
@@ -88,7 +92,7 @@ mod tests {
     fn all_keywords() {
         let offers = Offers::parse(
             b"mx.example greets you\npipelining\nCHUNKING\nSIZE 1000\n8BITMIME\nSMTPUTF8\nDSN\n\
-              STARTTLS\nXFOO bar\n\nLIMITS RCPTMAX=20 mailmax=5 RCPTDOMAINMAX=1 X=2",
+              STARTTLS\nREQUIRETLS\nXFOO bar\n\nLIMITS RCPTMAX=20 mailmax=5 RCPTDOMAINMAX=1 X=2",
         );
         let all = Offers {
             pipelining: true,
@@ -98,6 +102,7 @@ mod tests {
             smtputf8: true,
             dsn: true,
             starttls: true,
+            require_tls: true,
             rcptmax: Some(20),
             rcptdomainmax: Some(1),
             mailmax: Some(5),

@@ -26,6 +26,8 @@ fn envelope(recipients: &[&str]) -> Envelope {
         arrived: Timestamp(0),
         size: 10,
         origin: "test".into(),
+        require_tls: false,
+        hold_until: None,
     }
 }
 

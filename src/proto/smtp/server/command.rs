@@ -19,13 +19,14 @@ pub(super) enum Verb {
     Expn,
     Help,
     StartTls,
+    Auth,
     Quit,
     /// The first word of another protocol: a browser or proxy was made to talk to us.
     Foreign,
     Unknown,
 }
 
-const VERBS: [(&str, Verb); 18] = [
+const VERBS: [(&str, Verb); 19] = [
     ("MAIL", Verb::Mail),
     ("RCPT", Verb::Rcpt),
     ("DATA", Verb::Data),
@@ -37,6 +38,7 @@ const VERBS: [(&str, Verb); 18] = [
     ("HELO", Verb::Helo),
     ("NOOP", Verb::Noop),
     ("STARTTLS", Verb::StartTls),
+    ("AUTH", Verb::Auth),
     ("VRFY", Verb::Vrfy),
     ("EXPN", Verb::Expn),
     ("HELP", Verb::Help),

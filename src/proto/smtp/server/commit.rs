@@ -46,6 +46,7 @@ impl Server {
             Answer::Accept | Answer::Queued(_) => replies::OK,
             Answer::Refuse(reply) => reply.clone(),
             Answer::Each(each) => each.get(index).cloned().unwrap_or(replies::UNANSWERED),
+            Answer::Proof(_) => replies::UNANSWERED,
         };
         self.forget();
         if owed == 1 {

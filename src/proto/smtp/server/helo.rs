@@ -3,12 +3,19 @@
 use std::io::Write;
 
 use super::{Outcome, Protocol, Server, command::Verb, replies};
+use crate::{text::write_date_time, types::Moment};
 
 /// A domain name is no longer (RFC 5321 §4.5.3.1.2); literals are shorter.
 const NAME_OCTETS_MAX: usize = 255;
 
 impl Server {
-    pub(super) fn hello(&mut self, verb: Verb, argument: &str, out: &mut Vec<u8>) -> Outcome {
+    pub(super) fn hello(
+        &mut self,
+        now: Moment,
+        verb: Verb,
+        argument: &str,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         match (self.profile.protocol, verb) {
             (Protocol::Smtp, Verb::Lhlo) => return Err(replies::UNKNOWN_COMMAND),
             (Protocol::Lmtp, Verb::Ehlo | Verb::Helo) => return Err(replies::SPEAK_LMTP),
@@ -22,7 +29,7 @@ impl Server {
         self.helo = argument.into();
         self.extended = verb != Verb::Helo;
         if self.extended {
-            self.list_extensions(out);
+            self.list_extensions(now, out);
         } else {
             line(b"250 ", &self.profile.hostname, out);
         }
@@ -30,7 +37,7 @@ impl Server {
     }
 
     /// No enhanced status codes here (RFC 2034 §4).
-    fn list_extensions(&self, out: &mut Vec<u8>) {
+    fn list_extensions(&self, now: Moment, out: &mut Vec<u8>) {
         let limits = &self.profile.limits;
         line(b"250-", &self.profile.hostname, out);
         line(b"250-", "PIPELINING", out);
@@ -41,6 +48,15 @@ impl Server {
         }
         if self.profile.starttls && !self.tls {
             line(b"250-", "STARTTLS", out);
+        }
+        self.list_mechanisms(out);
+        if self.offers_require_tls() {
+            line(b"250-", "REQUIRETLS", out);
+        }
+        if let Some((span, until)) = self.future_release(now) {
+            let _ = write!(out, "250-FUTURERELEASE {} ", span.as_secs());
+            write_date_time(until, out);
+            out.extend_from_slice(b"\r\n");
         }
         let (recipients, messages) = (limits.recipients_max, limits.messages_max);
         let _ = write!(out, "250 LIMITS RCPTMAX={recipients} MAILMAX={messages}\r\n");

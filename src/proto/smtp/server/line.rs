@@ -9,6 +9,9 @@ use memchr::memchr;
 
 use super::LineEndings;
 
+/// Octets of a line in an `AUTH` exchange, with its CRLF (RFC 4954 §4).
+const RESPONSE_BYTES_MAX: usize = 12_288;
+
 /// What the front of the input is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line<'i> {
@@ -46,15 +49,24 @@ impl Lines {
         Self { bytes_max: bytes_max.max(64), endings, place: Place::Fresh }
     }
 
-    /// Looks at the front of `input`: how much is consumed, and what it was. An incomplete line
-    /// stays with the caller until it is complete or over the limit.
+    /// Looks at the front of `input` for a command: how much is consumed, and what it was. An
+    /// incomplete line stays with the caller until it is complete or over the limit.
     pub(super) fn next<'i>(&mut self, input: &'i [u8]) -> (usize, Line<'i>) {
+        self.line(input, self.bytes_max)
+    }
+
+    /// Likewise for a line that answers a challenge of SASL.
+    pub(super) fn response<'i>(&mut self, input: &'i [u8]) -> (usize, Line<'i>) {
+        self.line(input, RESPONSE_BYTES_MAX)
+    }
+
+    fn line<'i>(&mut self, input: &'i [u8], bytes_max: usize) -> (usize, Line<'i>) {
         if let Place::Long { after_cr } = self.place {
             return self.swallow(input, 0, after_cr);
         }
-        let window = &input[..input.len().min(self.bytes_max)];
+        let window = &input[..input.len().min(bytes_max)];
         let Some(at) = memchr(b'\n', window) else {
-            if window.len() < self.bytes_max {
+            if window.len() < bytes_max {
                 return (0, Line::Incomplete);
             }
             return self.swallow(input, window.len(), window.last() == Some(&b'\r'));

@@ -14,6 +14,7 @@
 //! Files: `line` and `command` read commands, `path` and `parameter` their arguments, one file for
 //! each verb acts on them, `body` reads messages, `commit` ends them, `replies` is all that is said.
 
+mod auth;
 mod bdat;
 mod body;
 mod command;
@@ -39,7 +40,10 @@ use std::rc::Rc;
 pub use profile::{Limits, LineEndings, Profile, Protocol};
 
 use self::{bdat::Chunk, body::BodyReader, line::Lines, transaction::Transaction};
-use crate::types::{Moment, Reply};
+use crate::{
+    sasl::{self, Channel, Exchange, Identity},
+    types::{Moment, Reply},
+};
 
 /// What the driver does next. Whatever is in `out` is sent before waiting for anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +56,8 @@ pub enum Step<'i> {
     /// nothing. What was kept is the message once [`Question::Commit`] is asked, and is thrown
     /// away when [`Question::Data`] is asked or [`Server::has_message`] ends without it.
     Body(&'i [u8]),
-    /// Send `out`, do the TLS handshake, then call [`Server::upgraded`]. The input is empty.
+    /// Send `out`, do the TLS handshake, then call [`Server::upgraded`] and, if something is known of
+    /// the channel, [`Server::set_channel`]. The input is empty.
     Upgrade,
     /// Send `out`, then close.
     Close,
@@ -69,6 +74,8 @@ pub enum Question {
     Data,
     /// Is the message on stable storage?
     Commit,
+    /// Does [`Server::proof`] do?
+    Authenticate,
 }
 
 /// The driver's decision.
@@ -82,6 +89,8 @@ pub enum Answer {
     Queued(String),
     /// To [`Question::Commit`] in LMTP: a reply for each recipient, in order (RFC 2033 §4.2).
     Each(Vec<Reply>),
+    /// To [`Question::Authenticate`]. A [`Answer::Refuse`] with a reply of its own will do too.
+    Proof(sasl::Answer),
 }
 
 /// The machine: one a connection.
@@ -99,6 +108,15 @@ pub struct Server {
     body: Option<BodyReader>,
     messages: u32,
     errors: u32,
+    /// What TLS knows of the client, once the driver has told.
+    channel: Option<Box<Channel>>,
+    /// The attempt to log in that is under way.
+    exchange: Option<Box<Exchange>>,
+    /// Who has logged in.
+    identity: Option<Box<Identity>>,
+    auth_failures: u32,
+    /// Milliseconds since 1970 at [`Moment`] zero; what is dated is not offered without.
+    clock_ms: Option<u64>,
     /// `QUIT` was said: the peer expects the end.
     quit: bool,
     deadline: Moment,
@@ -113,6 +131,8 @@ enum State {
     New,
     /// A command.
     Command,
+    /// The answer to a challenge of `AUTH`.
+    Response,
     /// Whatever comes waits for the driver's answer.
     Asked(Asked),
     /// The text behind 354.
@@ -133,6 +153,7 @@ enum Asked {
     Data,
     FirstChunk(Chunk),
     Commit,
+    Authenticate,
 }
 
 /// `None`: go on with the input.
@@ -154,6 +175,11 @@ impl Server {
             body: None,
             messages: 0,
             errors: 0,
+            channel: None,
+            exchange: None,
+            identity: None,
+            auth_failures: 0,
+            clock_ms: None,
             quit: false,
             deadline: now.after(profile.limits.command_timeout),
             message_deadline: Moment::NEVER,
@@ -166,7 +192,8 @@ impl Server {
     /// to `out`, so that those to pipelined commands leave together.
     ///
     /// Is called again with what is left until it says [`Step::NeedInput`]. An incomplete command
-    /// is left too: the caller's buffer has room for `command_bytes_max` octets or more.
+    /// is left too: the caller's buffer has room for `command_bytes_max` octets or more, and for
+    /// 12,288 when `AUTH` is offered.
     pub fn feed<'i>(
         &mut self,
         now: Moment,
@@ -179,6 +206,7 @@ impl Server {
             let (consumed, flow) = match &self.state {
                 State::New => return (used, Step::NeedInput),
                 State::Command => self.command(now, rest, out),
+                State::Response => self.response(now, rest, out),
                 State::Asked(asked) => return (used, Step::Ask(asked.question())),
                 State::Text => self.text(now, rest, out),
                 State::Chunk(_) => self.chunk(now, rest, out),
@@ -202,13 +230,17 @@ impl Server {
                 self.first_chunk_answered(now, chunk, answer, out)
             }
             State::Asked(Asked::Commit) => self.committed(answer, out),
+            State::Asked(Asked::Authenticate) => self.proof_answered(answer, out),
             State::Closed => {
                 self.state = State::Closed;
                 Some(Step::Close)
             }
-            State::New | State::Command | State::Text | State::Chunk(_) | State::Upgrading => {
-                self.close_saying(replies::OUT_OF_STEP, out)
-            }
+            State::New
+            | State::Command
+            | State::Response
+            | State::Text
+            | State::Chunk(_)
+            | State::Upgrading => self.close_saying(replies::OUT_OF_STEP, out),
         };
         self.arm(now);
         flow.unwrap_or(Step::NeedInput)
@@ -222,6 +254,7 @@ impl Asked {
             Self::Recipient => Question::Recipient,
             Self::Data | Self::FirstChunk(_) => Question::Data,
             Self::Commit => Question::Commit,
+            Self::Authenticate => Question::Authenticate,
         }
     }
 }
@@ -232,7 +265,7 @@ impl Answer {
         match self {
             Self::Accept => Ok(()),
             Self::Refuse(reply) => Err(reply),
-            Self::Queued(_) | Self::Each(_) => Err(replies::UNANSWERED),
+            Self::Queued(_) | Self::Each(_) | Self::Proof(_) => Err(replies::UNANSWERED),
         }
     }
 }

@@ -4,7 +4,10 @@
 //! meanings, and the next hop might choose the other.
 
 use super::replies;
-use crate::types::{BodyKind, Notify, Reply, Ret};
+use crate::{
+    text::parse_date_time,
+    types::{BodyKind, Notify, Reply, Ret, Timestamp},
+};
 
 /// What `MAIL` may carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +22,30 @@ pub(super) struct MailParameters {
     pub ret: Option<Ret>,
     /// RFC 3461 §4.4.
     pub envid: Option<Box<str>>,
+    /// RFC 8689.
+    pub require_tls: bool,
+    /// RFC 4865.
+    pub hold: Option<Hold>,
+    /// RFC 4954 §5: who submitted the message first. Only a peer that is trusted to know may say
+    /// so, and none is: it is read, and means `<>`, which says nothing.
+    auth: Option<()>,
+}
+
+/// When a message is to be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// After this many seconds.
+    For(u32),
+    /// Then.
+    Until(Timestamp),
+}
+
+/// Which parameters of `MAIL` were offered besides those that always are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Offered {
+    pub auth: bool,
+    pub require_tls: bool,
+    pub future_release: bool,
 }
 
 /// What `RCPT` may carry (RFC 3461 §4.1, §4.2).
@@ -30,35 +57,46 @@ pub(super) struct RcptParameters {
 
 /// `ENVID` is 100 characters at most, encoded (RFC 3461 §4.4).
 const ENVID_MAX: usize = 100;
+/// `AUTH` is 500 characters at most (RFC 4954 §3).
+const AUTH_MAX: usize = 500;
 /// `ORCPT` is 500 characters at most (RFC 3461 §4.2 and the line limit it adds).
 const ORCPT_MAX: usize = 500;
 
 impl MailParameters {
-    pub(super) fn parse(text: &str) -> Result<Self, Reply> {
+    pub(super) fn parse(text: &str, offered: Offered) -> Result<Self, Reply> {
         let mut found = Self::default();
         for (keyword, value) in words(text) {
-            let is = |name: &str| keyword.eq_ignore_ascii_case(name);
-            if is("SIZE") {
-                once(&mut found.size, size(value)?)?;
-            } else if is("BODY") {
-                once(&mut found.body, body(value)?)?;
-            } else if is("SMTPUTF8") {
-                if value.is_some() {
-                    return Err(replies::BAD_PARAMETER);
-                }
-                if std::mem::replace(&mut found.smtputf8, true) {
-                    return Err(replies::REPEATED_PARAMETER);
-                }
-            } else if is("RET") {
-                once(&mut found.ret, ret(value)?)?;
-            } else if is("ENVID") {
-                let value = value.filter(|v| v.len() <= ENVID_MAX && is_xtext(v));
-                once(&mut found.envid, value.ok_or(replies::BAD_PARAMETER)?.into())?;
-            } else {
-                return Err(replies::UNKNOWN_PARAMETER);
-            }
+            found.note(keyword, value, offered)?;
         }
         Ok(found)
+    }
+
+    fn note(&mut self, keyword: &str, value: Option<&str>, offered: Offered) -> Result<(), Reply> {
+        let is = |name: &str| keyword.eq_ignore_ascii_case(name);
+        if is("SIZE") {
+            once(&mut self.size, size(value)?)
+        } else if is("BODY") {
+            once(&mut self.body, body(value)?)
+        } else if is("SMTPUTF8") {
+            flag(&mut self.smtputf8, value)
+        } else if is("RET") {
+            once(&mut self.ret, ret(value)?)
+        } else if is("ENVID") {
+            let value = value.filter(|v| v.len() <= ENVID_MAX && is_xtext(v));
+            once(&mut self.envid, value.ok_or(replies::BAD_PARAMETER)?.into())
+        } else if is("AUTH") && offered.auth {
+            let fine = value.is_some_and(|v| v.len() <= AUTH_MAX && is_xtext(v));
+            once(&mut self.auth, fine.then_some(()).ok_or(replies::BAD_PARAMETER)?)
+        } else if is("REQUIRETLS") && offered.require_tls {
+            flag(&mut self.require_tls, value)
+        } else if is("HOLDFOR") && offered.future_release {
+            once(&mut self.hold, hold_for(value)?)
+        } else if is("HOLDUNTIL") && offered.future_release {
+            let until = value.and_then(parse_date_time).ok_or(replies::BAD_PARAMETER)?;
+            once(&mut self.hold, Hold::Until(until))
+        } else {
+            Err(replies::UNKNOWN_PARAMETER)
+        }
     }
 }
 
@@ -91,6 +129,22 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Reply> {
         None => Ok(()),
         Some(_) => Err(replies::REPEATED_PARAMETER),
     }
+}
+
+/// A parameter without a value.
+fn flag(slot: &mut bool, value: Option<&str>) -> Result<(), Reply> {
+    if value.is_some() {
+        return Err(replies::BAD_PARAMETER);
+    }
+    if std::mem::replace(slot, true) { Err(replies::REPEATED_PARAMETER) } else { Ok(()) }
+}
+
+/// One to nine digits, and not zero (RFC 4865 §3).
+fn hold_for(value: Option<&str>) -> Result<Hold, Reply> {
+    let digits = value.filter(|v| (1..=9).contains(&v.len()) && !v.starts_with('0'));
+    let digits = digits.filter(|v| v.bytes().all(|octet| octet.is_ascii_digit()));
+    let seconds = digits.and_then(|v| v.parse().ok());
+    seconds.map(Hold::For).ok_or(replies::BAD_PARAMETER)
 }
 
 fn size(value: Option<&str>) -> Result<u64, Reply> {
@@ -175,20 +229,53 @@ fn is_orcpt(text: &str, smtputf8: bool) -> bool {
 mod tests {
     use super::*;
 
+    const ALL: Offered = Offered { auth: true, require_tls: true, future_release: true };
+
+    fn parse(text: &str) -> Result<MailParameters, Reply> {
+        MailParameters::parse(text, Offered::default())
+    }
+
+    #[test]
+    fn parameters_of_submission() {
+        let parse = |text| MailParameters::parse(text, ALL);
+        let found = parse("AUTH=a+40x.org requiretls HOLDFOR=86400").unwrap();
+        assert_eq!((found.require_tls, found.hold), (true, Some(Hold::For(86400))));
+        assert!(parse("AUTH=<>").is_ok());
+        let until = parse("HOLDUNTIL=1970-01-01T00:00:07Z").unwrap().hold;
+        assert_eq!(until, Some(Hold::Until(Timestamp(7000))));
+        for text in [
+            "AUTH",
+            "AUTH=",
+            "AUTH=a=b",
+            "AUTH=+4",
+            "REQUIRETLS=1",
+            "HOLDFOR",
+            "HOLDFOR=0",
+            "HOLDFOR=01",
+            "HOLDFOR=+1",
+            "HOLDFOR=1000000000",
+            "HOLDUNTIL=tomorrow",
+        ] {
+            assert_eq!(parse(text), Err(replies::BAD_PARAMETER), "{text}");
+        }
+        for text in ["AUTH=<> AUTH=<>", "HOLDFOR=1 HOLDUNTIL=1970-01-01T00:00:07Z"] {
+            assert_eq!(parse(text), Err(replies::REPEATED_PARAMETER), "{text}");
+        }
+        for text in ["AUTH=<>", "REQUIRETLS", "HOLDFOR=1", "HOLDUNTIL=1970-01-01T00:00:07Z"] {
+            let none = MailParameters::parse(text, Offered::default());
+            assert_eq!(none, Err(replies::UNKNOWN_PARAMETER), "{text}");
+        }
+    }
+
     #[test]
     fn mail_parameters() {
-        let found =
-            MailParameters::parse(" SIZE=1000 body=8bitmime  SMTPUTF8 RET=HDRS ENVID=QQ+2B1")
-                .unwrap();
+        let found = parse(" SIZE=1000 body=8bitmime  SMTPUTF8 RET=HDRS ENVID=QQ+2B1").unwrap();
         assert_eq!(found.size, Some(1000));
         assert_eq!(found.body, Some(BodyKind::EightBit));
         assert!(found.smtputf8);
         assert_eq!(found.ret, Some(Ret::Headers));
         assert_eq!(found.envid.as_deref(), Some("QQ+2B1"));
-        assert_eq!(
-            MailParameters::parse("SIZE=99999999999999999999").unwrap().size,
-            Some(u64::MAX)
-        );
+        assert_eq!(parse("SIZE=99999999999999999999").unwrap().size, Some(u64::MAX));
     }
 
     #[test]
@@ -208,18 +295,18 @@ mod tests {
             "ENVID=a=b",
             "ENVID=ü",
         ] {
-            assert_eq!(MailParameters::parse(text), Err(replies::BAD_PARAMETER), "{text}");
+            assert_eq!(parse(text), Err(replies::BAD_PARAMETER), "{text}");
         }
         for text in
             ["SIZE=1 SIZE=1", "SMTPUTF8 smtputf8", "RET=FULL ret=HDRS", "BODY=7BIT BODY=7BIT"]
         {
-            assert_eq!(MailParameters::parse(text), Err(replies::REPEATED_PARAMETER), "{text}");
+            assert_eq!(parse(text), Err(replies::REPEATED_PARAMETER), "{text}");
         }
         for text in ["AUTH=<>", "=1", "XYZ"] {
-            assert_eq!(MailParameters::parse(text), Err(replies::UNKNOWN_PARAMETER), "{text}");
+            assert_eq!(parse(text), Err(replies::UNKNOWN_PARAMETER), "{text}");
         }
         let long = format!("ENVID={}", "a".repeat(101));
-        assert_eq!(MailParameters::parse(&long), Err(replies::BAD_PARAMETER));
+        assert_eq!(parse(&long), Err(replies::BAD_PARAMETER));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::sasl::{self, Mechanisms};
+
 /// Which dialect a listener speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Protocol {
@@ -38,6 +40,10 @@ pub struct Limits {
     pub messages_max: u32,
     /// Refused commands since the last accepted message; the next one is told 421.
     pub errors_max: u32,
+    /// Failed attempts to log in on one connection; the next one is told 421.
+    pub auth_failures_max: u32,
+    /// Octets of names and passwords.
+    pub sasl: sasl::Limits,
     /// Octets of a command line with its CRLF. RFC 5321 §4.5.3.1.4 has 512, and the parameters
     /// of the extensions lengthen it (RFC 3461 §4 alone by 500).
     pub command_bytes_max: usize,
@@ -62,6 +68,8 @@ impl Default for Limits {
             recipients_max: 100,
             messages_max: 1000,
             errors_max: 20,
+            auth_failures_max: 3,
+            sasl: sasl::Limits::default(),
             command_bytes_max: 2048,
             text_line_bytes_max: 1000,
             header_bytes_max: 128 << 10,
@@ -88,6 +96,19 @@ pub struct Profile {
     pub limits: Limits,
     /// Whether `STARTTLS` is offered (RFC 3207).
     pub starttls: bool,
+    /// What `AUTH` may be done with (RFC 4954). Each is offered only where it makes sense: PLAIN and
+    /// LOGIN under TLS, SCRAM-SHA-256-PLUS where the channel can be bound, EXTERNAL with a client
+    /// certificate.
+    pub mechanisms: Mechanisms,
+    /// PLAIN and LOGIN without TLS too: for a network that nobody listens to.
+    pub auth_in_the_clear: bool,
+    /// Nobody sends without `AUTH` (RFC 6409 §4.3).
+    pub auth_required: bool,
+    /// Whether `REQUIRETLS` is offered, under TLS (RFC 8689).
+    pub require_tls: bool,
+    /// How long a message may be held before it is released (RFC 4865); `None`: not offered. Needs
+    /// [`Server::set_clock`](super::Server::set_clock).
+    pub future_release_max: Option<Duration>,
 }
 
 impl Default for Profile {
@@ -99,6 +120,11 @@ impl Default for Profile {
             line_endings: LineEndings::Refuse,
             limits: Limits::default(),
             starttls: false,
+            mechanisms: Mechanisms::NONE,
+            auth_in_the_clear: false,
+            auth_required: false,
+            require_tls: false,
+            future_release_max: None,
         }
     }
 }

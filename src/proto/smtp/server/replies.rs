@@ -74,6 +74,39 @@ pub(super) const NUL: Reply = Reply::new(550, Enhanced(5, 6, 11), "Message holds
 pub(super) const TOO_MANY_RECIPIENTS: Reply =
     Reply::new(452, Enhanced(4, 5, 3), "Too many recipients");
 
+/// RFC 4954 §4 and §6, RFC 5248.
+pub(super) const AUTHENTICATED: Reply =
+    Reply::new(235, Enhanced(2, 7, 0), "Authentication succeeded");
+pub(super) const AUTH_SYNTAX: Reply =
+    Reply::new(501, Enhanced(5, 5, 4), "Syntax: AUTH mechanism [initial-response]");
+pub(super) const AUTH_CANCELLED: Reply =
+    Reply::new(501, Enhanced(5, 7, 0), "Authentication cancelled");
+pub(super) const AUTH_MALFORMED: Reply =
+    Reply::new(501, Enhanced(5, 5, 2), "Malformed authentication message");
+pub(super) const RESPONSE_TOO_LONG: Reply =
+    Reply::new(500, Enhanced(5, 5, 6), "Authentication exchange line is too long");
+pub(super) const ALREADY_AUTHENTICATED: Reply =
+    Reply::new(503, Enhanced(5, 5, 1), "Authenticated already");
+pub(super) const AUTH_IN_TRANSACTION: Reply =
+    Reply::new(503, Enhanced(5, 5, 1), "No AUTH in a transaction");
+pub(super) const UNKNOWN_MECHANISM: Reply =
+    Reply::new(504, Enhanced(5, 5, 4), "Authentication mechanism not offered");
+pub(super) const AUTH_UNAVAILABLE: Reply =
+    Reply::new(454, Enhanced(4, 7, 0), "Temporary authentication failure");
+pub(super) const AUTH_REQUIRED: Reply =
+    Reply::new(530, Enhanced(5, 7, 0), "Authentication required");
+pub(super) const BAD_CREDENTIALS: Reply =
+    Reply::new(535, Enhanced(5, 7, 8), "Authentication credentials invalid");
+/// The mechanism takes from TLS what it proves.
+pub(super) const ENCRYPTION_NEEDED: Reply =
+    Reply::new(523, Enhanced(5, 7, 10), "This mechanism needs TLS, say STARTTLS first");
+/// The mechanism shows the password to whoever listens.
+pub(super) const ENCRYPTION_REQUIRED: Reply =
+    Reply::new(538, Enhanced(5, 7, 11), "This mechanism requires TLS, say STARTTLS first");
+/// RFC 4865 §4.
+pub(super) const HELD_TOO_LONG: Reply =
+    Reply::new(501, Enhanced(5, 5, 4), "Release is further ahead than we hold mail");
+
 pub(super) const TLS_ACTIVE: Reply = Reply::new(503, Enhanced(5, 5, 1), "TLS is active already");
 /// RFC 3207 §4.2, CVE-2011-0411.
 pub(super) const NOT_EMPTY_BEFORE_TLS: Reply =
@@ -83,6 +116,8 @@ pub(super) const NOT_MAIL: Reply = Reply::new(554, Enhanced(5, 5, 1), "This is a
 pub(super) const UNANSWERED: Reply = Reply::new(451, Enhanced(4, 3, 0), "Internal error");
 
 pub(super) const TOO_MANY_ERRORS: (Enhanced, &str) = (Enhanced(4, 7, 0), "Too many errors");
+pub(super) const TOO_MANY_AUTH_FAILURES: (Enhanced, &str) =
+    (Enhanced(4, 7, 0), "Too many failed authentications");
 pub(super) const TOO_MANY_MESSAGES: (Enhanced, &str) =
     (Enhanced(4, 5, 3), "Too many messages on this connection");
 pub(super) const TIMEOUT: (Enhanced, &str) = (Enhanced(4, 4, 2), "Timeout");

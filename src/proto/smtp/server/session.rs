@@ -3,6 +3,7 @@
 
 use super::{Flow, Protocol, Server, State, Step, Transaction, command, command::Verb, replies};
 use crate::{
+    sasl::{Channel, Identity, Proof},
     smtp::server::line::Line,
     types::{Address, Enhanced, Envelope, Moment, Recipient, Reply, Severity, Timestamp},
 };
@@ -61,15 +62,43 @@ impl Server {
         }
     }
 
-    /// TLS is up: what was said before is forgotten (RFC 3207 §4.2); the counts are ours and stay.
+    /// TLS is up: what was said before is forgotten (RFC 3207 §4.2), and who said it (RFC 4954 §4);
+    /// the counts are ours and stay. Before the greeting: TLS came first (RFC 8314 §3).
     pub fn upgraded(&mut self) {
-        if matches!(self.state, State::Upgrading) {
-            self.forget();
-            self.helo = Box::default();
-            self.extended = false;
-            self.tls = true;
-            self.state = State::Command;
+        match self.state {
+            State::Upgrading => self.state = State::Command,
+            State::New => {}
+            _ => return,
         }
+        self.forget();
+        self.helo = Box::default();
+        self.extended = false;
+        self.tls = true;
+        self.channel = None;
+        self.exchange = None;
+        self.identity = None;
+    }
+
+    /// What TLS knows of the client's end and of ours; behind [`Server::upgraded`].
+    pub fn set_channel(&mut self, channel: Channel) {
+        if self.tls {
+            self.channel = Some(Box::new(channel));
+        }
+    }
+
+    /// What the time is: what depends on the date is offered from now on.
+    pub fn set_clock(&mut self, now: Moment, at: Timestamp) {
+        self.clock_ms = Some(at.0.saturating_sub(now.0));
+    }
+
+    /// Who has logged in, if somebody has.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
+    }
+
+    /// What [`super::Question::Authenticate`] is about.
+    pub fn proof(&self) -> Option<&Proof> {
+        self.exchange.as_ref().and_then(|exchange| exchange.proof())
     }
 
     /// When [`Server::expire`] is due; never while the driver owes an answer, or after the end.
@@ -98,17 +127,17 @@ impl Server {
     /// The `with` of a Received field (RFC 3848, RFC 6531 §4.3), for the current transaction.
     pub fn with(&self) -> &'static str {
         let utf8 = self.transaction.as_ref().is_some_and(|open| open.smtputf8);
-        match (self.profile.protocol, utf8, self.tls) {
-            (Protocol::Lmtp, true, true) => "UTF8LMTPS",
-            (Protocol::Lmtp, true, false) => "UTF8LMTP",
-            (Protocol::Lmtp, false, true) => "LMTPS",
-            (Protocol::Lmtp, false, false) => "LMTP",
-            (Protocol::Smtp, true, true) => "UTF8SMTPS",
-            (Protocol::Smtp, true, false) => "UTF8SMTP",
-            (Protocol::Smtp, false, true) => "ESMTPS",
-            (Protocol::Smtp, false, false) if self.extended => "ESMTP",
-            (Protocol::Smtp, false, false) => "SMTP",
-        }
+        let (tls, authenticated) = (self.tls, self.identity.is_some());
+        let names = match (self.profile.protocol, utf8) {
+            (Protocol::Lmtp, true) => ["UTF8LMTP", "UTF8LMTPA", "UTF8LMTPS", "UTF8LMTPSA"],
+            (Protocol::Lmtp, false) => ["LMTP", "LMTPA", "LMTPS", "LMTPSA"],
+            (Protocol::Smtp, true) => ["UTF8SMTP", "UTF8SMTPA", "UTF8SMTPS", "UTF8SMTPSA"],
+            (Protocol::Smtp, false) if self.extended || tls || authenticated => {
+                ["ESMTP", "ESMTPA", "ESMTPS", "ESMTPSA"]
+            }
+            (Protocol::Smtp, false) => ["SMTP"; 4],
+        };
+        names[usize::from(tls) * 2 + usize::from(authenticated)]
     }
 
     /// The sender of the open transaction; `None` is `<>`, or that there is none.
@@ -169,11 +198,12 @@ impl Server {
         out: &mut Vec<u8>,
     ) -> Flow<'static> {
         let outcome = match verb {
-            Verb::Ehlo | Verb::Helo | Verb::Lhlo => self.hello(verb, argument, out),
-            Verb::Mail => self.mail(argument, out),
+            Verb::Ehlo | Verb::Helo | Verb::Lhlo => self.hello(now, verb, argument, out),
+            Verb::Mail => self.mail(now, argument, out),
             Verb::Rcpt => self.rcpt(argument),
             Verb::Data => self.data(argument),
             Verb::Bdat => self.bdat(now, argument, out),
+            Verb::Auth => self.auth(argument, out),
             Verb::StartTls => self.starttls(argument, more, out),
             Verb::Rset => self.rset(argument, out),
             Verb::Noop => Ok(self.say(&replies::OK, out)),
@@ -214,6 +244,7 @@ impl Server {
 
     fn end(&mut self) {
         self.forget();
+        self.exchange = None;
         self.state = State::Closed;
     }
 

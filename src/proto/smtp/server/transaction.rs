@@ -11,6 +11,10 @@ pub(super) struct Transaction {
     pub smtputf8: bool,
     pub ret: Option<Ret>,
     pub envid: Option<Box<str>>,
+    /// RFC 8689.
+    pub require_tls: bool,
+    /// RFC 4865.
+    pub hold_until: Option<Timestamp>,
     pub recipients: Vec<Recipient>,
     /// How many were accepted; it stays when the envelope has taken them (LMTP owes each a reply).
     pub accepted: u32,
@@ -32,6 +36,8 @@ impl Transaction {
             arrived: at,
             size,
             origin: origin.into(),
+            require_tls: self.require_tls,
+            hold_until: self.hold_until,
         }
     }
 }

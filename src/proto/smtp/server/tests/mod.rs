@@ -1,14 +1,23 @@
 //! The machine as a peer sees it: dialogues, smuggling, splits.
 
+mod auth;
 mod dialogue;
 mod limits;
 mod smuggling;
 mod splits;
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::LazyLock};
 
 use super::{Answer, Limits, LineEndings, Profile, Protocol, Question, Server, Step};
-use crate::types::{Enhanced, Envelope, Moment, Reply, Timestamp};
+use crate::{
+    sasl::{self, Mechanism, Nonce, Proof, ScramSecrets},
+    types::{Enhanced, Envelope, Moment, Reply, Timestamp},
+};
+
+/// Of `tim`, whose password is `secret`.
+static SECRETS: LazyLock<ScramSecrets> = LazyLock::new(|| {
+    ScramSecrets::derive("secret", b"0123456789abcdef", 4096).expect("a password")
+});
 
 /// A machine and a driver that keeps what comes.
 pub(super) struct Session {
@@ -56,6 +65,7 @@ impl Session {
                 self.body.clear();
                 None
             }
+            Question::Authenticate => return self.judge(),
             Question::Commit => {
                 let envelope = self.server.take_envelope(Timestamp(7), "test");
                 assert_eq!(envelope.size, self.body.len() as u64);
@@ -68,6 +78,29 @@ impl Session {
             Some("busy") => Answer::Refuse(Reply::new(451, Enhanced(4, 2, 1), "Try later")),
             _ => Answer::Accept,
         }
+    }
+
+    /// `tim` has the password `secret`, `busy` cannot be looked up, a locked account says so.
+    fn judge(&self) -> Answer {
+        Answer::Proof(match self.server.proof() {
+            Some(Proof::Secrets { authentication }) => {
+                let secrets = match &**authentication {
+                    "tim" => SECRETS.clone(),
+                    name => ScramSecrets::decoy(b"", name, 4096),
+                };
+                sasl::Answer::Secrets(Box::new(secrets), Nonce::new(&[3; 18]))
+            }
+            Some(Proof::Password { identity, password }) => {
+                match (&*identity.authentication, password.as_str()) {
+                    ("busy", _) => sasl::Answer::Unavailable,
+                    ("locked", _) => return Answer::Refuse(LOCKED),
+                    ("tim", "secret") => sasl::Answer::Granted,
+                    _ => sasl::Answer::Denied,
+                }
+            }
+            Some(Proof::Scram { .. } | Proof::Certificate { .. }) => sasl::Answer::Granted,
+            None => panic!("asked about nothing"),
+        })
     }
 
     fn answer(&mut self, question: Question) {
@@ -117,6 +150,18 @@ impl Session {
 
 pub(super) fn profile() -> Profile {
     Profile { hostname: "mx.example.org".into(), ..Profile::default() }
+}
+
+/// RFC 5248: X.7.13.
+const LOCKED: Reply = Reply::new(525, Enhanced(5, 7, 13), "Account is disabled");
+
+/// All mechanisms, also in the clear.
+pub(super) fn authenticating() -> Profile {
+    Profile {
+        mechanisms: Mechanism::ALL.into_iter().collect(),
+        auth_in_the_clear: true,
+        ..profile()
+    }
 }
 
 pub(super) fn lmtp() -> Profile {

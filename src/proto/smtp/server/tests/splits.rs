@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Fragments that make every state likely; joined at random they are also nonsense.
-const FRAGMENTS: [&str; 38] = [
+const FRAGMENTS: [&str; 50] = [
     "EHLO c.example\r\n",
     "HELO c.example\r\n",
     "LHLO c.example\r\n",
@@ -23,6 +23,18 @@ const FRAGMENTS: [&str; 38] = [
     "BDAT 0\r\n",
     "BDAT 0 LAST\r\n",
     "BDAT 12 LAST\r\n",
+    "AUTH PLAIN\r\n",
+    "AUTH PLAIN =\r\n",
+    "EHLO c\r\nAUTH PLAIN AHRpbQBzZWNyZXQ=\r\n",
+    "EHLO c\r\nAUTH PLAIN\r\nAHRpbQBzZWNyZXQ=\r\n",
+    "LHLO c\r\nAUTH LOGIN\r\ndGlt\r\nc2VjcmV0\r\n",
+    "AHRpbQBzZWNyZXQ=\r\n",
+    "AUTH LOGIN\r\n",
+    "dGlt\r\n",
+    "AUTH SCRAM-SHA-256 biwsbj10aW0scj1hYmM=\r\n",
+    "c=biws\n",
+    "*\r\n",
+    "STARTTLS\r\n",
     "RSET\r\n",
     "NOOP\r\n",
     "VRFY x\r\n",
@@ -57,7 +69,13 @@ fn profiles() -> [Profile; 4] {
         header_bytes_max: 150,
         ..Limits::default()
     };
-    [profile(), fixing(), lmtp(), Profile { line_endings: LineEndings::Fix, ..lmtp() }]
+    let auth = |profile| Profile {
+        mechanisms: Mechanism::ALL.into_iter().collect(),
+        auth_in_the_clear: true,
+        ..profile
+    };
+    let fixing_lmtp = Profile { line_endings: LineEndings::Fix, ..lmtp() };
+    [auth(profile()), fixing(), auth(lmtp()), auth(fixing_lmtp)]
         .map(|profile| Profile { limits: limits.clone(), ..profile })
 }
 
@@ -89,6 +107,7 @@ proptest! {
             prop_assert_eq!(&split.asked, &whole.asked);
             prop_assert_eq!(&split.messages, &whole.messages);
             prop_assert_eq!(split.closed, whole.closed);
+            prop_assert_eq!(split.server.identity(), whole.server.identity());
         }
         for (_, message) in &whole.messages {
             prop_assert!(message.is_empty() || message.ends_with(b"\r\n"));
