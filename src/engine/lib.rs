@@ -5,3 +5,4 @@ pub mod settings;
 pub mod shard;
 pub mod storage;
 pub mod telemetry;
+pub mod tls;

@@ -11,17 +11,17 @@ use std::{
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
-    lookup::Lookup,
     net::{DnsError as HickoryError, NetError, NoRecords, runtime::TokioRuntimeProvider},
     proto::{
         op::ResponseCode,
-        rr::{Name, RData, RecordType},
+        rr::{Name, RData, Record, RecordType},
     },
     system_conf::read_system_conf,
 };
 use tokio::sync::Semaphore;
 
-use super::Settings;
+use super::secured::Secured;
+use super::{Dnssec, Settings, Tlsa};
 
 /// Requests that may share one TCP connection to a name server.
 const TCP_REQUESTS_MAX: usize = 256;
@@ -35,9 +35,56 @@ pub struct Resolver {
 }
 
 struct Shared {
-    resolver: TokioResolver,
+    source: Source,
     slots: Semaphore,
     patience: Duration,
+}
+
+enum Source {
+    /// Nothing it says is secure.
+    Plain(TokioResolver),
+    /// It says what is.
+    Secured(Secured),
+}
+
+/// What DNSSEC says of an answer; what it contradicts is an error ([`DnsError::Bogus`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Every record on the way to the answer is vouched for.
+    Secure,
+    /// Some zone on the way is not signed, or nobody checks.
+    Insecure,
+}
+
+impl Security {
+    /// Whether the answer is vouched for.
+    #[must_use]
+    pub fn is_secure(self) -> bool {
+        self == Self::Secure
+    }
+
+    fn and(self, other: Self) -> Self {
+        if self.is_secure() { other } else { self }
+    }
+}
+
+/// The answer to one question.
+#[derive(Debug)]
+pub(super) struct Set {
+    /// The answer section, aliases included, signatures not.
+    pub records: Vec<Record>,
+    pub security: Security,
+}
+
+/// Where a host is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostAnswer {
+    /// Never empty.
+    pub addresses: Vec<IpAddr>,
+    /// Of the addresses, and of the aliases that led to them.
+    pub security: Security,
+    /// The host's own name, when the one that was asked for is an alias of it (CNAME); lower case.
+    pub alias_of: Option<String>,
 }
 
 /// A mail exchanger.
@@ -61,6 +108,9 @@ pub enum DnsError {
     /// SERVFAIL, REFUSED, silence …: try later.
     #[error("{0}")]
     Temporary(String),
+    /// DNSSEC contradicts the answer: somebody tampers with it, or the zone is broken. Try later.
+    #[error("{0}")]
+    Bogus(String),
     /// The settings make no resolver.
     #[error("{0}")]
     Settings(String),
@@ -75,22 +125,32 @@ impl Resolver {
         if timeout.is_zero() || settings.queries_max == 0 {
             return Err(DnsError::Settings("dns: timeout and queries_max must not be 0".into()));
         }
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        let resolver = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            .with_options(options(settings))
-            .build()
-            .map_err(|error| DnsError::Settings(format!("dns: {error}")))?;
+        let source = match settings.dnssec {
+            Dnssec::Off => Source::Plain(plain(settings, servers)?),
+            _ => Source::Secured(Secured::new(settings, servers, options(settings))?),
+        };
         let slots = usize::try_from(settings.queries_max).unwrap_or(usize::MAX);
         let slots = Semaphore::new(slots.min(Semaphore::MAX_PERMITS));
         let patience = timeout.saturating_mul(settings.attempts.saturating_add(1)) + OVERTIME;
-        Ok(Self { shared: Rc::new(Shared { resolver, slots, patience }) })
+        Ok(Self { shared: Rc::new(Shared { source, slots, patience }) })
+    }
+
+    /// Whether answers may be secure.
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
+        matches!(self.shared.source, Source::Secured(_))
     }
 
     /// The mail exchangers of `name` (A-labels, no final dot), by preference; never empty.
     pub async fn mx(&self, name: &str) -> Result<Vec<Mx>, DnsError> {
-        let answer = self.ask(name, RecordType::MX).await?;
-        let mut exchangers: Vec<Mx> = answer
-            .answers()
+        self.exchangers(name).await.map(|(exchangers, _)| exchangers)
+    }
+
+    /// The same, with their security.
+    pub async fn exchangers(&self, name: &str) -> Result<(Vec<Mx>, Security), DnsError> {
+        let set = self.ask(name, RecordType::MX).await?;
+        let mut exchangers: Vec<Mx> = set
+            .records
             .iter()
             .filter_map(|record| match &record.data {
                 RData::MX(mx) => {
@@ -101,30 +161,38 @@ impl Resolver {
             .collect();
         exchangers.sort_unstable();
         exchangers.dedup();
-        if exchangers.is_empty() { Err(DnsError::NoRecords) } else { Ok(exchangers) }
+        if exchangers.is_empty() {
+            return Err(DnsError::NoRecords);
+        }
+        Ok((exchangers, set.security))
     }
 
     /// The addresses of `host` (A-labels, no final dot), IPv6 ones first; never empty. Asked for
     /// both kinds, what one yields is enough.
     pub async fn addresses(&self, host: &str, v4: bool, v6: bool) -> Result<Vec<IpAddr>, DnsError> {
+        self.host(host, v4, v6).await.map(|answer| answer.addresses)
+    }
+
+    /// The same, with their security and the host's own name.
+    pub async fn host(&self, host: &str, v4: bool, v6: bool) -> Result<HostAnswer, DnsError> {
         match (v6, v4) {
             (false, false) => Err(DnsError::NoRecords),
-            (true, false) => self.addresses_of(host, RecordType::AAAA).await,
-            (false, true) => self.addresses_of(host, RecordType::A).await,
+            (true, false) => self.host_by(host, RecordType::AAAA).await,
+            (false, true) => self.host_by(host, RecordType::A).await,
             (true, true) => {
                 let (six, four) = tokio::join!(
-                    self.addresses_of(host, RecordType::AAAA),
-                    self.addresses_of(host, RecordType::A)
+                    self.host_by(host, RecordType::AAAA),
+                    self.host_by(host, RecordType::A)
                 );
                 either(six, four)
             }
         }
     }
 
-    async fn addresses_of(&self, host: &str, kind: RecordType) -> Result<Vec<IpAddr>, DnsError> {
-        let answer = self.ask(host, kind).await?;
-        let addresses: Vec<IpAddr> = answer
-            .answers()
+    async fn host_by(&self, host: &str, kind: RecordType) -> Result<HostAnswer, DnsError> {
+        let set = self.ask(host, kind).await?;
+        let addresses: Vec<IpAddr> = set
+            .records
             .iter()
             .filter_map(|record| match &record.data {
                 RData::A(a) => Some(IpAddr::V4(a.0)),
@@ -132,36 +200,94 @@ impl Resolver {
                 _ => None,
             })
             .collect();
-        if addresses.is_empty() { Err(DnsError::NoRecords) } else { Ok(addresses) }
+        if addresses.is_empty() {
+            return Err(DnsError::NoRecords);
+        }
+        Ok(HostAnswer { addresses, security: set.security, alias_of: alias_of(&set.records, host) })
     }
 
-    async fn ask(&self, name: &str, kind: RecordType) -> Result<Lookup, DnsError> {
+    /// Whether `name` is an alias by a CNAME record that is itself secure, wherever it leads
+    /// (RFC 7672 §2.2.2).
+    pub async fn is_secure_alias(&self, name: &str) -> Result<bool, DnsError> {
+        match self.ask(name, RecordType::CNAME).await {
+            Ok(set) => Ok(set.security.is_secure()),
+            Err(DnsError::NoName | DnsError::NoRecords) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The TLSA records for TCP at `port` of `base`; empty when there are none, or none that are
+    /// secure. An error means that nobody could tell: the host is not to be used then (RFC 7672
+    /// §2.1.1).
+    pub async fn tlsa(&self, base: &str, port: u16) -> Result<Vec<Tlsa>, DnsError> {
+        let set = match self.ask(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await {
+            Ok(set) if set.security.is_secure() => set,
+            Ok(_) | Err(DnsError::NoName | DnsError::NoRecords) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let record = |record: &Record| match &record.data {
+            RData::TLSA(record) => Some(Tlsa::from(record)),
+            _ => None,
+        };
+        Ok(set.records.iter().filter_map(record).collect())
+    }
+
+    /// The TXT records of `name`, the strings of each joined; what is no UTF-8 is replaced.
+    pub async fn txt(&self, name: &str) -> Result<Vec<String>, DnsError> {
+        let set = self.ask(name, RecordType::TXT).await?;
+        let text = |record: &Record| match &record.data {
+            RData::TXT(txt) => Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned()),
+            _ => None,
+        };
+        let texts: Vec<String> = set.records.iter().filter_map(text).collect();
+        if texts.is_empty() { Err(DnsError::NoRecords) } else { Ok(texts) }
+    }
+
+    async fn ask(&self, name: &str, kind: RecordType) -> Result<Rc<Set>, DnsError> {
         let Ok(mut full) = Name::from_ascii(name) else {
             return Err(DnsError::NoName);
         };
         // Complete names only: nothing is ever appended.
         full.set_fqdn(true);
-        let Ok(_slot) = self.shared.slots.acquire().await else {
-            return Err(DnsError::Temporary("the resolver is closed".into()));
+        let resolver = match &self.shared.source {
+            Source::Plain(resolver) => resolver,
+            Source::Secured(secured) => {
+                if let Some(known) = secured.known(&full, kind) {
+                    return known;
+                }
+                let _slot = self.slot().await?;
+                let asked = secured.ask(full, kind);
+                let answer = bounded(self.shared.patience, asked).await;
+                return answer.unwrap_or_else(|_| Err(judge(name, kind, &NetError::Timeout)));
+            }
         };
+        let _slot = self.slot().await?;
         // Dropping the lookup is clean: its sockets are tokio's own, on either backend.
-        let lookup = self.shared.resolver.lookup(full, kind);
-        match bounded(self.shared.patience, lookup).await {
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(judge(name, kind, &error)),
+        match bounded(self.shared.patience, resolver.lookup(full, kind)).await {
+            Ok(Ok(answer)) => {
+                let records = answer.answers().to_vec();
+                Ok(Rc::new(Set { records, security: Security::Insecure }))
+            }
+            Ok(Err(error)) => Err(judge(name, kind, &error)),
+            Err(_) => Err(judge(name, kind, &NetError::Timeout)),
         }
+    }
+
+    async fn slot(&self) -> Result<tokio::sync::SemaphorePermit<'_>, DnsError> {
+        let slot = self.shared.slots.acquire().await;
+        slot.map_err(|_| DnsError::Temporary("the resolver is closed".into()))
     }
 }
 
-async fn bounded(
+async fn bounded<T>(
     patience: Duration,
-    lookup: impl Future<Output = Result<Lookup, NetError>>,
-) -> Result<Lookup, NetError> {
-    tokio::time::timeout(patience, lookup).await.unwrap_or(Err(NetError::Timeout))
+    question: impl Future<Output = T>,
+) -> Result<T, tokio::time::error::Elapsed> {
+    tokio::time::timeout(patience, question).await
 }
 
 /// The one place where hickory's errors become ours.
-fn judge(name: &str, kind: RecordType, error: &NetError) -> DnsError {
+pub(super) fn judge(name: &str, kind: RecordType, error: &NetError) -> DnsError {
     match error {
         NetError::Dns(HickoryError::NoRecordsFound(NoRecords { response_code, .. })) => {
             match response_code {
@@ -170,6 +296,7 @@ fn judge(name: &str, kind: RecordType, error: &NetError) -> DnsError {
                 code => DnsError::Temporary(format!("{name} {kind}: the DNS says {code}")),
             }
         }
+        NetError::Dns(HickoryError::DnssecBogus) => bogus(name, kind),
         NetError::Dns(HickoryError::ResponseCode(code)) => {
             DnsError::Temporary(format!("{name} {kind}: the DNS says {code}"))
         }
@@ -178,23 +305,53 @@ fn judge(name: &str, kind: RecordType, error: &NetError) -> DnsError {
     }
 }
 
+pub(super) fn bogus(name: &str, kind: RecordType) -> DnsError {
+    DnsError::Bogus(format!("{name} {kind}: the answer fails DNSSEC validation"))
+}
+
 /// Joins what two kinds of question yielded.
 fn either(
-    first: Result<Vec<IpAddr>, DnsError>,
-    second: Result<Vec<IpAddr>, DnsError>,
-) -> Result<Vec<IpAddr>, DnsError> {
+    first: Result<HostAnswer, DnsError>,
+    second: Result<HostAnswer, DnsError>,
+) -> Result<HostAnswer, DnsError> {
+    let is_unsure = |e: &DnsError| matches!(e, DnsError::Temporary(_) | DnsError::Bogus(_));
     match (first, second) {
         (Ok(mut first), Ok(second)) => {
-            first.extend(second);
+            first.addresses.extend(second.addresses);
+            first.security = first.security.and(second.security);
             Ok(first)
         }
         (Ok(found), Err(_)) | (Err(_), Ok(found)) => Ok(found),
         // Whoever could not tell might have had some: that outweighs a plain "none".
-        (Err(temporary @ DnsError::Temporary(_)), _)
-        | (_, Err(temporary @ DnsError::Temporary(_))) => Err(temporary),
+        (Err(unsure), _) | (_, Err(unsure)) if is_unsure(&unsure) => Err(unsure),
         (Err(DnsError::NoName), _) | (_, Err(DnsError::NoName)) => Err(DnsError::NoName),
         (Err(error), Err(_)) => Err(error),
     }
+}
+
+/// Where the aliases lead that begin at `host`, if it is one.
+fn alias_of(records: &[Record], host: &str) -> Option<String> {
+    let mut name = host.trim_end_matches('.').to_ascii_lowercase();
+    let mut found = None;
+    // As many steps as there are records: a circle ends.
+    for _ in records {
+        let target = records.iter().find_map(|record| match &record.data {
+            RData::CNAME(target) if host_text(&record.name) == name => Some(host_text(&target.0)),
+            _ => None,
+        });
+        let Some(target) = target else { break };
+        name.clone_from(&target);
+        found = Some(target);
+    }
+    found
+}
+
+fn plain(settings: &Settings, servers: Vec<NameServerConfig>) -> Result<TokioResolver, DnsError> {
+    let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+    TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        .with_options(options(settings))
+        .build()
+        .map_err(|error| DnsError::Settings(format!("dns: {error}")))
 }
 
 fn host_text(name: &Name) -> String {

@@ -16,11 +16,14 @@ use hickory_resolver::proto::{
     op::{Message, MessageType, ResponseCode},
     rr::{
         Name, RData, Record, RecordType,
-        rdata::{A, AAAA, CNAME, MX, SOA},
+        rdata::{
+            A, AAAA, CNAME, MX, SOA, TLSA, TXT,
+            tlsa::{CertUsage, Matching, Selector},
+        },
     },
 };
 
-use super::{DnsError, Mx, Resolver, Settings};
+use super::{DnsError, Dnssec, Mx, Resolver, Security, Settings, Tlsa};
 use crate::{
     settings::Span,
     shard::{Backend, IoKind, Shard, probe, start},
@@ -85,7 +88,10 @@ fn answer(question: &[u8], tcp: bool) -> Option<Vec<u8>> {
     let query = question.queries[0].clone();
     let mut reply = Message::new(question.id, MessageType::Response, question.op_code);
     reply.add_query(query.clone());
+    let asks_for_security = question.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
     let asked = query.name().to_ascii().to_ascii_lowercase();
+    // Only who asks is told (RFC 6840 §5.7).
+    reply.metadata.authentic_data = asks_for_security && asked.contains("secure.");
     let record = |data| Record::from_rdata(query.name().clone(), 300, data);
     let soa = || {
         let soa = SOA::new(name("ns.test"), name("hostmaster.test"), 1, 60, 60, 60, 60);
@@ -117,7 +123,36 @@ fn answer(question: &[u8], tcp: bool) -> Option<Vec<u8>> {
             let IpAddr::V6(ip) = V6 else { unreachable!() };
             reply.add_answer(record(RData::AAAA(AAAA(ip))));
         }
-        ("servfail.test.", _) | ("lame6.test." | "broken6.test.", RecordType::AAAA) => {
+        ("mx.secure.test." | "mx.plain.test.", RecordType::A) => {
+            reply.add_answer(record(RData::A(A(Ipv4Addr::new(192, 0, 2, 1)))));
+        }
+        ("secure.test.", RecordType::MX) => {
+            reply.add_answer(mx(10, "mx.secure.test"));
+        }
+        // The alias is signed, what it leads to is not.
+        ("half.test.", RecordType::CNAME) => {
+            reply.metadata.authentic_data = asks_for_security;
+            reply.add_answer(record(RData::CNAME(CNAME(name("mx.plain.test")))));
+        }
+        ("half.test.", RecordType::A) | ("whole.secure.test.", RecordType::A) => {
+            let target = if asked.starts_with("half") { "mx.plain.test" } else { "mx.secure.test" };
+            let a = RData::A(A(Ipv4Addr::new(192, 0, 2, 1)));
+            reply.add_answers([
+                record(RData::CNAME(CNAME(name(target)))),
+                Record::from_rdata(name(target), 300, a),
+            ]);
+        }
+        ("_25._tcp.mx.secure.test." | "_25._tcp.mx.plain.test.", RecordType::TLSA) => {
+            let data = vec![7; 32];
+            let tlsa = TLSA::new(CertUsage::from(3), Selector::from(1), Matching::from(1), data);
+            reply.add_answer(record(RData::TLSA(tlsa)));
+        }
+        ("texts.test.", RecordType::TXT) => {
+            reply.add_answer(record(RData::TXT(TXT::new(vec!["v=a;".into(), " b".into()]))));
+        }
+        ("_25._tcp.broken.secure.test.", _)
+        | ("servfail.test.", _)
+        | ("lame6.test." | "broken6.test.", RecordType::AAAA) => {
             reply.metadata.response_code = ResponseCode::ServFail;
         }
         ("refused.test.", _) => reply.metadata.response_code = ResponseCode::Refused,
@@ -256,4 +291,84 @@ fn nothing_is_taken_from_search_lists_or_the_hosts_file() {
 fn settings_that_make_no_resolver_are_refused() {
     let settings = Settings { queries_max: 0, ..Server::start().settings() };
     assert!(matches!(Resolver::new(&settings), Err(DnsError::Settings(_))));
+}
+
+/// A resolver that believes the server's AD bit.
+fn trusting(server: &Server) -> Resolver {
+    Resolver::new(&Settings { dnssec: Dnssec::TrustAd, ..server.settings() }).unwrap()
+}
+
+#[test]
+fn an_answer_is_as_secure_as_the_resolver_says() {
+    run(|_, server, off| async move {
+        let resolver = trusting(&server);
+        assert!(resolver.is_secured() && !off.is_secured());
+        for (resolver, security) in [(&resolver, Security::Secure), (&off, Security::Insecure)] {
+            let found = resolver.exchangers("secure.test").await.unwrap();
+            assert_eq!(found, (vec![exchanger(10, "mx.secure.test")], security));
+        }
+        assert_eq!(resolver.exchangers("good.test").await.unwrap().1, Security::Insecure);
+        assert_eq!(resolver.exchangers("absent.test").await, Err(DnsError::NoName));
+        assert_eq!(resolver.exchangers("empty.test").await, Err(DnsError::NoRecords));
+        let error = resolver.exchangers("servfail.test").await.unwrap_err();
+        assert!(matches!(error, DnsError::Temporary(_)), "{error}");
+        let asked = server.asked.load(SeqCst);
+        assert!(resolver.exchangers("secure.test").await.is_ok());
+        assert_eq!(resolver.exchangers("absent.test").await, Err(DnsError::NoName));
+        assert_eq!(server.asked.load(SeqCst), asked, "answers are cached");
+    });
+}
+
+#[test]
+fn aliases_are_told_with_their_security() {
+    run(|_, server, _| async move {
+        let resolver = trusting(&server);
+        let whole = resolver.host("whole.secure.test", true, true).await.unwrap();
+        assert_eq!(whole.security, Security::Secure);
+        assert_eq!(whole.alias_of.as_deref(), Some("mx.secure.test"));
+        let half = resolver.host("half.test", true, false).await.unwrap();
+        assert_eq!((half.addresses, half.security), (vec![V4], Security::Insecure));
+        assert_eq!(half.alias_of.as_deref(), Some("mx.plain.test"));
+        assert_eq!(resolver.is_secure_alias("half.test").await, Ok(true));
+        assert_eq!(resolver.is_secure_alias("mx.plain.test").await, Ok(false));
+        let none = resolver.host("mx.secure.test", true, false).await.unwrap();
+        assert_eq!((none.security, none.alias_of), (Security::Secure, None));
+    });
+}
+
+#[test]
+fn only_secure_tlsa_records_count_and_silence_is_no_absence() {
+    run(|_, server, off| async move {
+        let resolver = trusting(&server);
+        let record = Tlsa { usage: 3, selector: 1, matching: 1, data: [7; 32].into() };
+        assert_eq!(resolver.tlsa("mx.secure.test", 25).await, Ok(vec![record.clone()]));
+        assert_eq!(record.to_string(), format!("3 1 1 {}", "07".repeat(32)));
+        assert_eq!(resolver.tlsa("mx.plain.test", 25).await, Ok(Vec::new()));
+        assert_eq!(resolver.tlsa("mx.secure.test", 26).await, Ok(Vec::new()));
+        assert_eq!(off.tlsa("mx.secure.test", 25).await, Ok(Vec::new()));
+        let broken = resolver.tlsa("broken.secure.test", 25).await;
+        assert!(matches!(broken, Err(DnsError::Temporary(_))), "{broken:?}");
+    });
+}
+
+#[test]
+fn the_strings_of_a_text_are_joined() {
+    run(|_, server, off| async move {
+        for resolver in [off, trusting(&server)] {
+            assert_eq!(resolver.txt("texts.test").await, Ok(vec!["v=a; b".into()]));
+            assert_eq!(resolver.txt("good.test").await, Err(DnsError::NoRecords));
+        }
+    });
+}
+
+#[test]
+fn trust_needs_somebody_to_trust() {
+    let mut settings = Settings { dnssec: Dnssec::TrustAd, ..Settings::default() };
+    assert!(settings.faults()[0].contains("dns.nameservers"));
+    settings.nameservers = vec![([127, 0, 0, 1], 53).into()];
+    assert!(settings.faults().is_empty() && settings.warnings().is_empty());
+    settings.nameservers.push(([192, 0, 2, 1], 53).into());
+    assert!(settings.warnings()[0].contains("192.0.2.1"));
+    settings.trust_anchor = "/etc/anchor".into();
+    assert!(settings.faults()[0].contains("trust_anchor"));
 }

@@ -1,7 +1,8 @@
 //! Owns: one TCP connection. Must stay true: one operation at a time; none is ever abandoned
 //! (rule 1), so never put `recv` or `send` into `select!` or `timeout`: set the deadline instead.
 //! Fails: `io::Error` of the kernel; [`abandoned`] when the rule was broken, rather than losing
-//! data in silence.
+//! data in silence. TLS lies between the socket and whoever reads and sends, once [`Stream::secure`]
+//! has put it there; how it does that is in `secure`.
 
 use std::{
     io,
@@ -18,6 +19,7 @@ use super::{
     clock,
     sweep::{Brake, Deadline, Registration, Registry},
 };
+use crate::tls::Channel;
 
 /// Read in one piece while lingering.
 const LINGER_READ_BYTES: usize = 4096;
@@ -29,9 +31,10 @@ pub struct Stream {
     socket: Socket,
     peer: SocketAddr,
     busy: bool,
+    pub(super) tls: Option<Box<Channel>>,
 }
 
-/// Static dispatch between the backends; TLS will wrap either.
+/// Static dispatch between the backends.
 pub(super) enum Socket {
     /// A blocking descriptor: on the ring a nonblocking one answers EAGAIN instead of waiting.
     Uring(tokio_uring::net::TcpStream),
@@ -44,7 +47,7 @@ impl Stream {
             Socket::Uring(stream) => stream.as_raw_fd(),
             Socket::Epoll(stream) => stream.as_raw_fd(),
         };
-        Self { registration: registry.enter(fd), socket, peer, busy: false }
+        Self { registration: registry.enter(fd), socket, peer, busy: false, tls: None }
     }
 
     /// Reads once, into the spare capacity of `buf` behind what it holds; 0 is the end: the peer
@@ -55,6 +58,15 @@ impl Stream {
         if buf.capacity() == buf.len() {
             return (Err(io::Error::new(io::ErrorKind::InvalidInput, "no room to read into")), buf);
         }
+        if self.tls.is_some() {
+            // Boxed: a connection in the clear has no room for it in its future.
+            return Box::pin(self.recv_secure(buf)).await;
+        }
+        self.read(buf).await
+    }
+
+    /// Reads what the socket has.
+    pub(super) async fn read(&mut self, buf: Vec<u8>) -> (io::Result<usize>, Vec<u8>) {
         if self.busy {
             return (Err(abandoned()), buf);
         }
@@ -69,6 +81,16 @@ impl Stream {
 
     /// Sends all of `buf` and gives it back, cleared.
     pub async fn send(&mut self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        if self.tls.is_some() {
+            let done = Box::pin(self.send_secure([&buf, &[]])).await;
+            buf.clear();
+            return (done, buf);
+        }
+        self.write(buf).await
+    }
+
+    /// Writes to the socket.
+    pub(super) async fn write(&mut self, mut buf: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
         if self.busy {
             buf.clear();
             return (Err(abandoned()), buf);
@@ -89,6 +111,9 @@ impl Stream {
 
     /// Sends all of `bytes`, without copying them.
     pub async fn send_bytes(&mut self, bytes: Bytes) -> io::Result<()> {
+        if self.tls.is_some() {
+            return Box::pin(self.send_secure([&bytes, &[]])).await;
+        }
         if self.busy {
             return Err(abandoned());
         }
@@ -105,7 +130,12 @@ impl Stream {
 
     /// Sends `head` and then `body` in one system call where the socket takes it, without copying
     /// either; gives `head` back, cleared. For a command and its message: BDAT (RFC 3030).
-    pub async fn send_both(&mut self, head: Vec<u8>, body: Bytes) -> (io::Result<()>, Vec<u8>) {
+    pub async fn send_both(&mut self, mut head: Vec<u8>, body: Bytes) -> (io::Result<()>, Vec<u8>) {
+        if self.tls.is_some() {
+            let done = Box::pin(self.send_secure([&head, &body])).await;
+            head.clear();
+            return (done, head);
+        }
         if self.busy {
             return (Err(abandoned()), Vec::new());
         }
@@ -157,11 +187,12 @@ impl Stream {
     /// sends until it closes too, `ms_max` passes or `bytes_max` have come (RFC 9293 §3.6.1).
     pub async fn linger(mut self, ms_max: u64, bytes_max: usize) {
         self.deadline().set(clock::now_ms().saturating_add(ms_max));
+        self.say_goodbye().await;
         self.registration.shutdown(Shutdown::Write);
         let mut buf = Vec::with_capacity(LINGER_READ_BYTES);
         let mut swallowed = 0_usize;
         while swallowed < bytes_max {
-            let (read, back) = self.recv(buf).await;
+            let (read, back) = self.read(buf).await;
             match read {
                 Ok(bytes @ 1..) => swallowed = swallowed.saturating_add(bytes),
                 _ => return,
