@@ -1,11 +1,13 @@
 //! Floor 2: the mail itself.
 //!
-//! `policy` says who may have mail passed on; `queue` and `delivery` hold, so far, the parts of
+//! `directory` knows whose addresses are ours and who may log in; `policy` says who may have mail
+//! passed on; `queue` and `delivery` hold, so far, the parts of
 //! themselves that decide without doing: names, settings, routes and orders. The queue never
 //! imports the delivery.
 #![forbid(unsafe_code)]
 
 pub mod delivery;
+pub mod directory;
 pub mod policy;
 pub mod queue;
 pub mod random;
