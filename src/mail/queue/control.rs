@@ -175,7 +175,7 @@ impl Inner {
             origin: envelope.origin.to_string(),
             envid: envelope.envid.as_deref().map(Into::into),
             smtputf8: envelope.smtputf8,
-            expires: envelope.arrived.after(self.settings().expiry.get()),
+            expires: envelope.released().after(self.settings().expiry.get()),
             recipients: (0..envelope.recipients.len()).map(recipient).collect(),
             row,
         };

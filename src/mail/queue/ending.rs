@@ -84,7 +84,7 @@ impl Inner {
         }
         let settings = self.settings();
         let warning = settings.delay_warning.get();
-        if warning.is_zero() || self.now().since(end.envelope.arrived) < warning {
+        if warning.is_zero() || self.now().since(end.envelope.released()) < warning {
             return;
         }
         for index in end.state.pending() {
@@ -97,7 +97,7 @@ impl Inner {
             }
         }
         if !end.notes.delayed.is_empty() {
-            end.notes.until = end.envelope.arrived.after(settings.expiry.get());
+            end.notes.until = end.envelope.released().after(settings.expiry.get());
             end.state.warned = true;
             end.changed = true;
         }

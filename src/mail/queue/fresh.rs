@@ -79,6 +79,8 @@ mod tests {
             arrived: Timestamp(0),
             size: 0,
             origin: "test".into(),
+            require_tls: false,
+            hold_until: None,
         };
         let mut fresh = Fresh::new(3000);
         let body = Bytes::from(vec![b'x'; 800]);

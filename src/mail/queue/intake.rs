@@ -8,18 +8,24 @@ use std::{rc::Rc, time::Instant};
 use bytes::Bytes;
 use engine::storage::Commit;
 use proto::types::{Envelope, Reply};
+use smallvec::{SmallVec, smallvec};
 
 use super::record::{self, BODY, META};
 use super::{Inner, MessageId, Queue, QueueError};
 
 /// What a batch holds for a message beside its body: keys, and the envelope at its usual size.
 const OVERHEAD_BYTES: usize = 256;
+/// Of these, a recipient's part.
+const RECIPIENT_BYTES: usize = 64;
+
+/// A message under its id, or several that differ by their envelopes: they are kept together or not
+/// at all.
+pub type Envelopes = SmallVec<[(MessageId, Envelope); 1]>;
 
 /// A message whose commit is under way.
 struct Arrival {
     queue: Rc<Inner>,
-    id: MessageId,
-    envelope: Option<Envelope>,
+    envelopes: Envelopes,
     message: Bytes,
     commit: Option<Commit>,
     since: Instant,
@@ -54,8 +60,17 @@ impl Queue {
         envelope: Envelope,
         message: Bytes,
     ) -> Result<(), QueueError> {
+        self.accept_all(smallvec![(id, envelope)], message).await
+    }
+
+    /// Takes a message that goes on under several envelopes, all of them or none: what is forwarded has
+    /// another sender than what stays.
+    ///
+    /// # Errors
+    /// See [`QueueError`]; nothing is kept then.
+    pub async fn accept_all(&self, envelopes: Envelopes, message: Bytes) -> Result<(), QueueError> {
         let done = match self.0.has_room() {
-            Ok(()) => Arrival::begin(&self.0, id, envelope, message).finish().await,
+            Ok(()) => Arrival::begin(&self.0, envelopes, message).finish().await,
             Err(error) => Err(error),
         };
         if done.is_err() {
@@ -78,34 +93,44 @@ impl Inner {
         Ok(())
     }
 
-    /// A message is on stable storage, or rides there: it is due.
+    /// A message is on stable storage, or rides there: it is due, or will be (RFC 4865).
     pub(super) fn admit(&self, id: MessageId, envelope: Envelope, message: Bytes) {
         self.tell_accepted(id, &envelope);
+        let due_ms = envelope.hold_until.unwrap_or_default().max(self.now()).0;
         self.fresh.borrow_mut().insert(id, envelope, message);
-        let now_ms = self.now().0;
-        self.note_depth(|schedule| schedule.insert(id, now_ms, 0));
+        self.note_depth(|schedule| schedule.insert(id, due_ms, 0));
         self.due.notify_one();
     }
 }
 
 impl Arrival {
-    fn begin(queue: &Rc<Inner>, id: MessageId, envelope: Envelope, message: Bytes) -> Self {
+    fn begin(queue: &Rc<Inner>, envelopes: Envelopes, message: Bytes) -> Self {
         let record = &mut *queue.scratch.borrow_mut();
-        record::write_envelope(&envelope, record);
-        let bytes = record.len() + message.len() + OVERHEAD_BYTES;
+        let bytes = envelopes
+            .iter()
+            .map(|(_, envelope)| {
+                message.len() + OVERHEAD_BYTES + envelope.recipients.len() * RECIPIENT_BYTES
+            })
+            .sum();
         let commit = queue.store.commit(bytes, |writer| {
-            writer.put(META, &id.key(), record);
-            writer.put(BODY, &id.key(), &message);
+            for (id, envelope) in &envelopes {
+                record::write_envelope(envelope, record);
+                writer.put(META, &id.key(), record);
+                writer.put(BODY, &id.key(), &message);
+            }
         });
-        queue.arriving.set(queue.arriving.get() + 1);
-        Self {
-            queue: Rc::clone(queue),
-            id,
-            envelope: Some(envelope),
-            message,
-            commit: Some(commit),
-            since: Instant::now(),
-        }
+        Self::counted(queue, envelopes, message, Some(commit), Instant::now())
+    }
+
+    fn counted(
+        queue: &Rc<Inner>,
+        envelopes: Envelopes,
+        message: Bytes,
+        commit: Option<Commit>,
+        since: Instant,
+    ) -> Self {
+        queue.arriving.set(queue.arriving.get() + envelopes.len() as u64);
+        Self { queue: Rc::clone(queue), envelopes, message, commit, since }
     }
 
     async fn finish(mut self) -> Result<(), QueueError> {
@@ -119,30 +144,25 @@ impl Arrival {
     }
 
     fn admit(&mut self) {
-        let Some(envelope) = self.envelope.take() else { return };
         let metrics = &self.queue.metrics;
-        metrics.accepted.inc();
         metrics.commit.record_since(self.since);
-        self.queue.admit(self.id, envelope, std::mem::take(&mut self.message));
+        for (id, envelope) in self.envelopes.drain(..) {
+            metrics.accepted.inc();
+            self.queue.arriving.set(self.queue.arriving.get().saturating_sub(1));
+            self.queue.admit(id, envelope, self.message.clone());
+        }
     }
 }
 
 /// Nobody waits any more: the message arrives all the same if its batch is written.
 impl Drop for Arrival {
     fn drop(&mut self) {
-        self.queue.arriving.set(self.queue.arriving.get().saturating_sub(1));
-        let (Some(commit), Some(envelope)) = (self.commit.take(), self.envelope.take()) else {
-            return;
-        };
-        let mut abandoned = Self {
-            queue: Rc::clone(&self.queue),
-            id: self.id,
-            envelope: Some(envelope),
-            message: std::mem::take(&mut self.message),
-            commit: None,
-            since: self.since,
-        };
-        self.queue.arriving.set(self.queue.arriving.get() + 1);
+        let left = self.envelopes.len() as u64;
+        self.queue.arriving.set(self.queue.arriving.get().saturating_sub(left));
+        let Some(commit) = self.commit.take() else { return };
+        let envelopes = std::mem::take(&mut self.envelopes);
+        let message = std::mem::take(&mut self.message);
+        let mut abandoned = Self::counted(&self.queue, envelopes, message, None, self.since);
         commit.detach(move |is_written| {
             if is_written {
                 abandoned.admit();

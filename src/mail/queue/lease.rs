@@ -136,6 +136,14 @@ impl Queue {
                 return None;
             }
         };
+        // After a restart everything is due at once until it is read.
+        if let Some(until) = envelope.hold_until
+            && until > self.0.now()
+            && entry.wish != Wish::Flush
+        {
+            taken.back_ms = until.0;
+            return None;
+        }
         taken.leased = true;
         let recipients = due_recipients(&state, entry.wish == Wish::Flush, self.0.now());
         // Nothing is left to try, or an admin wished something while the record was read.

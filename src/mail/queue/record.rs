@@ -9,13 +9,14 @@
 //!
 //! What must stay true: a key is put once and removed once, so a new state has a new version and
 //! removes the one before it, in the same group. The first octet of a value is the form it is in; a
-//! form that is not known is an error, which holds the message.
+//! form that is not known is an error, which holds the message. Envelopes are in form 2, which has
+//! two fields more at its end than form 1; the latter is still read.
 
 use std::net::SocketAddr;
 
 use engine::storage::{Family, Group, Key, Op};
 use proto::types::{Envelope, Reply, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{MessageId, Remote};
 
@@ -31,8 +32,13 @@ pub(super) const STATE: usize = 2;
 
 /// Octets of a reply that a state keeps: a state is written at every attempt.
 const REPLY_BYTES_MAX: usize = 400;
-/// The form of envelopes and states that is written.
-const FORM: u8 = 1;
+/// The forms that are written.
+const ENVELOPE_FORM: u8 = 2;
+const STATE_FORM: u8 = 1;
+/// Envelopes without [`Envelope::require_tls`] and [`Envelope::hold_until`], and what stands there
+/// now when neither was given.
+const OLD_ENVELOPE_FORM: u8 = 1;
+const OLD_ENVELOPE_END: [u8; 2] = [0, 0];
 
 /// What became of one recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,29 +131,37 @@ impl State {
 }
 
 pub(super) fn write_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
-    write(envelope, out);
+    write(ENVELOPE_FORM, envelope, out);
 }
 
 pub(super) fn read_envelope(value: &[u8]) -> Result<Envelope, RecordError> {
-    read(value)
+    match value.split_first() {
+        Some((&OLD_ENVELOPE_FORM, rest)) => {
+            let completed = [&[ENVELOPE_FORM], rest, &OLD_ENVELOPE_END].concat();
+            read(ENVELOPE_FORM, &completed)
+        }
+        _ => read(ENVELOPE_FORM, value),
+    }
 }
 
 pub(super) fn read_state(value: &[u8]) -> Result<State, RecordError> {
-    read(value)
+    read(STATE_FORM, value)
 }
 
-fn write(value: &impl Serialize, out: &mut Vec<u8>) {
+fn write(form: u8, value: &impl Serialize, out: &mut Vec<u8>) {
     out.clear();
-    out.push(FORM);
+    out.push(form);
     // Plain data always serialises into memory.
     if let Ok(written) = postcard::to_extend(value, std::mem::take(out)) {
         *out = written;
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Result<T, RecordError> {
+fn read<T: DeserializeOwned>(form: u8, value: &[u8]) -> Result<T, RecordError> {
     match value.split_first() {
-        Some((&FORM, rest)) => postcard::from_bytes(rest).map_err(|_| RecordError),
+        Some((first, rest)) if *first == form => {
+            postcard::from_bytes(rest).map_err(|_| RecordError)
+        }
         _ => Err(RecordError),
     }
 }
@@ -180,7 +194,7 @@ pub(super) fn removal(id: MessageId, version: u32) -> Group {
 /// Puts a state in the place of the version before it; returns the new version.
 pub(super) fn replace_state(id: MessageId, version: u32, state: &State, group: &mut Group) -> u32 {
     let mut value = Vec::new();
-    write(state, &mut value);
+    write(STATE_FORM, state, &mut value);
     let next = version.wrapping_add(1).max(1);
     group.push(Op::put(STATE, &state_key(id, next), value));
     if version > 0 {
@@ -211,6 +225,8 @@ mod tests {
             arrived: Timestamp(7),
             size: 9,
             origin: "192.0.2.1".into(),
+            require_tls: true,
+            hold_until: Some(Timestamp(1000)),
         };
         let mut value = b"left over".to_vec();
         write_envelope(&envelope, &mut value);
@@ -232,9 +248,31 @@ mod tests {
         let Op::Put { key, value, .. } = &group[0] else { panic!("a put") };
         assert_eq!(of_state_key(key), Some((MessageId(4), 1)));
         assert_eq!(read_state(value).unwrap(), state);
-        for foreign in [&b""[..], b"\x02xyz", b"\x01\xff\xff\xff\xff"] {
+        for foreign in [&b""[..], b"\x03xyz", b"\x01\xff\xff\xff\xff", b"\x02\xff\xff\xff\xff"] {
             assert!(read_envelope(foreign).is_err() && read_state(foreign).is_err());
         }
         assert_eq!(of_state_key(b"short"), None);
+    }
+
+    /// As it was written before envelopes had their last two fields.
+    #[test]
+    fn old_envelopes_are_read() {
+        let old = b"\x01\x01\x01a\x00\x06x.test\x00\x00";
+        assert!(read_envelope(old).is_err(), "cut short");
+        let envelope = Envelope {
+            sender: Address::parse("a@x.test").ok(),
+            recipients: Vec::new(),
+            body: BodyKind::SevenBit,
+            smtputf8: false,
+            ret: None,
+            envid: None,
+            arrived: Timestamp(7),
+            size: 9,
+            origin: "o".into(),
+            require_tls: false,
+            hold_until: None,
+        };
+        let old = b"\x01\x01\x01a\x00\x06x.test\x00\x00\x00\x00\x00\x07\x09\x01o";
+        assert_eq!(read_envelope(old).unwrap(), envelope);
     }
 }

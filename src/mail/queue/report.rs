@@ -173,6 +173,8 @@ impl Subject<'_> {
             arrived: now,
             size: message.len() as u64,
             origin: ORIGIN.into(),
+            require_tls: false,
+            hold_until: None,
         };
         Made { id, envelope, message: message.into() }
     }

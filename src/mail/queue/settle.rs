@@ -136,7 +136,7 @@ impl Hearing<'_> {
     }
 
     fn is_expired(&self) -> bool {
-        self.now.since(self.lease.envelope.arrived) >= self.settings.expiry.get()
+        self.now.since(self.lease.envelope.released()) >= self.settings.expiry.get()
     }
 
     fn told(&self, at: usize, attempts: u32) -> Told<'_> {

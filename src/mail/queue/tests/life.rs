@@ -304,3 +304,52 @@ fn a_postponed_lease_costs_nothing_and_can_be_hastened() {
         assert!(queue.is_empty());
     });
 }
+
+/// Leases what comes within a moment, if anything does.
+async fn lease_within(queue: &Queue, ms: u64) -> Option<Lease> {
+    tokio::time::timeout(std::time::Duration::from_millis(ms), queue.lease()).await.ok().flatten()
+}
+
+#[test]
+fn a_message_is_held_until_its_time_also_over_a_restart() {
+    let place = Place::new();
+    local(async {
+        let queue = place.open();
+        let until = Timestamp(engine::shard::wall_ms() + 400);
+        let held = Envelope { hold_until: Some(until), ..envelope(&["b@sink.test"]) };
+        put(&queue, held).await;
+        assert!(lease_within(&queue, 50).await.is_none());
+        assert!(queue.close().await);
+        let queue = place.open();
+        // Due until it is read, then put off.
+        assert!(lease_within(&queue, 50).await.is_none());
+        let lease = lease_within(&queue, 10_000).await.unwrap();
+        assert!(engine::shard::wall_ms() >= until.0);
+        assert_eq!(lease.envelope.released(), until);
+        settle_all(&lease, &delivered());
+    });
+}
+
+#[test]
+fn a_message_under_several_envelopes_is_kept_whole_or_not_at_all() {
+    let place = Place::new();
+    local(async {
+        let queue = place.open();
+        let ids = [queue.next_id(), queue.next_id()];
+        let envelopes = ids.into_iter().zip([
+            envelope(&["b@sink.test"]),
+            Envelope { sender: None, ..envelope(&["c@sink.test"]) },
+        ]);
+        queue.accept_all(envelopes.collect(), Bytes::from_static(BODY)).await.unwrap();
+        assert_eq!((queue.0.arriving.get(), place.metrics.accepted.get()), (0, 2));
+        assert_eq!(place.storage_metrics.syncs.get(), 1, "one batch");
+        drop(queue);
+        let queue = place.open();
+        for id in ids {
+            let lease = lease(&queue).await;
+            assert_eq!((lease.id, lease.message().await.unwrap()), (id, BODY.into()));
+            settle_all(&lease, &delivered());
+        }
+        assert!(queue.is_empty());
+    });
+}

@@ -93,6 +93,8 @@ fn envelope(recipients: &[&str]) -> Envelope {
         arrived: Timestamp(engine::shard::wall_ms()),
         size: BODY.len() as u64,
         origin: "192.0.2.1".into(),
+        require_tls: false,
+        hold_until: None,
     }
 }
 
