@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, rc::Rc, sync::Arc, time::Duration};
 
+use proto::types::Host;
 use tokio::sync::Notify;
 
 use super::metrics::Metrics;
@@ -68,6 +69,18 @@ impl Job {
     /// Whether it carries all that was leased of its message.
     pub fn is_whole(&self) -> bool {
         self.recipients.len() == self.lease.recipients.len()
+    }
+
+    /// Adds the domains of its recipients that are not among `domains` yet, up to `max` in all.
+    pub fn domains(&self, domains: &mut Vec<Box<str>>, max: usize) {
+        for index in &self.recipients {
+            let recipient = &self.lease.envelope.recipients[*index as usize];
+            let Host::Name(domain) = recipient.address.host() else { continue };
+            let domain = domain.as_str();
+            if domains.len() < max && !domains.iter().any(|known| **known == *domain) {
+                domains.push(domain.into());
+            }
+        }
     }
 
     /// The same for every recipient.

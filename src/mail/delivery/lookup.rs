@@ -1,7 +1,7 @@
 //! From a recipient's domain to its site: routes first, then MX (RFC 5321 §5).
 //!
-//! What must stay true: domains with the same hosts share a site; a domain is looked up once at a
-//! time, whoever asks; what was found is kept for a minute at most, so that a change in the DNS or in
+//! What must stay true: domains with the same hosts and the same terms (`tls`) share a site; a domain is
+//! looked up once at a time, whoever asks; what was found is kept for a minute at most, so that a change in the DNS or in
 //! the routes is seen, and in bounded number.
 
 use std::{
@@ -22,8 +22,9 @@ use tokio::sync::Notify;
 use super::mx;
 use super::route::{Hop, Route, Way};
 use super::run::{Core, Plan};
-use super::settings::HopProtocol;
+use super::settings::{HopProtocol, TlsLevel};
 use super::site::{Host, Sign, Site};
+use super::tls::{self, Terms, Wish, outcomes::PolicyType, policies::Known, sts::Mode};
 use super::verdict;
 use crate::queue::Verdict;
 
@@ -45,11 +46,15 @@ pub(super) enum Found {
     Nowhere(Verdict),
 }
 
+/// By domain, what was found, and until when it is kept, in milliseconds of the shard's clock.
+type Kept = HashMap<Box<str>, (Found, u64), RandomState>;
+
 /// What has been found, and what is being looked for.
 #[derive(Default)]
 pub(super) struct Directory {
-    kept: RefCell<HashMap<Box<str>, (Found, u64), RandomState>>,
-    sought: RefCell<HashSet<Box<str>, RandomState>>,
+    /// By what the message wishes.
+    kept: [RefCell<Kept>; Wish::COUNT],
+    sought: RefCell<HashSet<(Wish, Box<str>), RandomState>>,
     settled: Notify,
     sites: RefCell<HashMap<Box<str>, Rc<Site>, RandomState>>,
 }
@@ -57,27 +62,27 @@ pub(super) struct Directory {
 /// A domain that is being looked for; others wait until this is dropped.
 struct Search<'a> {
     directory: &'a Directory,
-    domain: &'a str,
+    key: (Wish, Box<str>),
 }
 
 impl Drop for Search<'_> {
     fn drop(&mut self) {
-        self.directory.sought.borrow_mut().remove(self.domain);
+        self.directory.sought.borrow_mut().remove(&self.key);
         self.directory.settled.notify_waiters();
     }
 }
 
 impl Directory {
     /// What is known of a domain.
-    pub fn known(&self, domain: &str) -> Option<Found> {
-        let kept = self.kept.borrow();
+    pub fn known(&self, domain: &str, wish: Wish) -> Option<Found> {
+        let kept = self.kept[wish as usize].borrow();
         let (found, until_ms) = kept.get(domain)?;
         (*until_ms > now_ms()).then(|| found.clone())
     }
 
     /// Forgets what was found: the routes have changed.
     pub fn forget(&self) {
-        self.kept.borrow_mut().clear();
+        self.kept.iter().for_each(|kept| kept.borrow_mut().clear());
         for site in self.sites.take().into_values() {
             site.retire();
         }
@@ -88,8 +93,8 @@ impl Directory {
         self.sites.borrow().values().cloned().collect()
     }
 
-    fn keep(&self, domain: &str, found: &Found, span_ms: u64) {
-        let mut kept = self.kept.borrow_mut();
+    fn keep(&self, domain: &str, wish: Wish, found: &Found, span_ms: u64) {
+        let mut kept = self.kept[wish as usize].borrow_mut();
         if kept.len() >= KEPT_MAX {
             let now_ms = now_ms();
             kept.retain(|_, (_, until_ms)| *until_ms > now_ms);
@@ -100,17 +105,17 @@ impl Directory {
         kept.insert(domain.into(), (found.clone(), now_ms().saturating_add(span_ms)));
     }
 
-    /// The site with this name, made if there is none.
+    /// The site with this key, made if there is none.
     fn site(&self, core: &Core, sign: Sign) -> Rc<Site> {
         let mut sites = self.sites.borrow_mut();
-        if let Some(site) = sites.get(&sign.name) {
+        if let Some(site) = sites.get(&sign.key) {
             return Rc::clone(site);
         }
         if sites.len() >= SITES_MANY && sites.len().is_power_of_two() {
             sites.retain(|_, site| !site.is_unused());
         }
         let site = Rc::new(Site::new(sign));
-        sites.insert(site.sign.name.clone(), Rc::clone(&site));
+        sites.insert(site.sign.key.clone(), Rc::clone(&site));
         core.metrics.sites.set(sites.len() as u64);
         site
     }
@@ -118,100 +123,132 @@ impl Directory {
 
 impl Core {
     /// Where mail for `place` goes, if that is known without asking anybody.
-    pub(super) fn known(&self, place: &Place) -> Option<Found> {
+    pub(super) fn known(&self, place: &Place, wish: Wish) -> Option<Found> {
         match place {
-            Place::Name(domain) => self.directory.known(domain.as_str()),
-            Place::Literal(ip) => Some(self.literal(*ip)),
+            Place::Name(domain) => self.directory.known(domain.as_str(), wish),
+            Place::Literal(ip) => Some(self.literal(*ip, wish)),
         }
     }
 
     /// Where mail for `place` goes.
-    pub(super) async fn find(&self, place: &Place) -> Found {
+    pub(super) async fn find(&self, place: &Place, wish: Wish) -> Found {
         match place {
-            Place::Name(domain) => self.find_domain(domain.as_str()).await,
-            Place::Literal(ip) => self.literal(*ip),
+            Place::Name(domain) => self.find_domain(domain.as_str(), wish).await,
+            Place::Literal(ip) => self.literal(*ip, wish),
         }
     }
 
-    pub(super) async fn find_domain(&self, domain: &str) -> Found {
+    pub(super) async fn find_domain(&self, domain: &str, wish: Wish) -> Found {
+        let key = (wish, Box::from(domain));
         loop {
-            if let Some(found) = self.directory.known(domain) {
+            if let Some(found) = self.directory.known(domain, wish) {
                 return found;
             }
             let settled = self.directory.settled.notified();
-            if self.directory.sought.borrow_mut().insert(domain.into()) {
+            if self.directory.sought.borrow_mut().insert(key.clone()) {
                 break;
             }
             settled.await;
         }
-        let _search = Search { directory: &self.directory, domain };
+        let _search = Search { directory: &self.directory, key };
         let started = Instant::now();
-        let (found, kept_ms) = self.look_up(domain).await;
+        let (found, kept_ms) = self.look_up(domain, wish).await;
         self.metrics.lookups.inc();
         self.metrics.lookup.record_since(started);
-        self.directory.keep(domain, &found, kept_ms);
+        self.directory.keep(domain, wish, &found, kept_ms);
         found
     }
 
     /// The site, or the verdict, and how long to keep it.
-    async fn look_up(&self, domain: &str) -> (Found, u64) {
+    async fn look_up(&self, domain: &str, wish: Wish) -> (Found, u64) {
         let plan = self.plan();
         let route = plan.routes.find(domain).cloned();
+        let asked = Asked { plan: &plan, route: route.as_deref(), wish };
         match route.as_deref() {
-            Some(route @ Route { way: Way::Hops(hops), .. }) => {
-                let hosts =
-                    (0..).zip(hops).map(|(preference, hop)| Host { preference, hop: hop.clone() });
-                let sign = sign(&plan, hosts.collect(), false, Some(route));
-                (Found::Site(self.directory.site(self, sign)), KEPT_MS)
+            Some(Route { way: Way::Hops(hops), .. }) => {
+                let host = |(preference, hop): (u16, &Hop)| Host {
+                    preference,
+                    hop: hop.clone(),
+                    is_listed: true,
+                };
+                let hosts = (0..).zip(hops).map(host).collect();
+                // The administrator names the hosts: nobody else has to vouch for their names.
+                let terms = asked.terms(self.resolver.is_secured(), None);
+                (self.site(asked.sign(hosts, false, terms)), KEPT_MS)
             }
-            Some(route @ Route { way: Way::MxOf { name, port }, .. }) => {
+            Some(Route { way: Way::MxOf { name, port }, .. }) => {
                 // The fault of the route, not of the recipient's domain: it may be mended.
-                match self.look_up_mx(&plan, name, *port, Some(route)).await {
+                match self.look_up_mx(asked, name, *port).await {
                     (Found::Nowhere(verdict), _) => {
                         (Found::Nowhere(verdict::of_route(verdict)), TROUBLE_KEPT_MS)
                     }
                     found => found,
                 }
             }
-            route => self.look_up_mx(&plan, domain, plan.settings.port, route).await,
+            _ => self.look_up_mx(asked, domain, plan.settings.port).await,
         }
     }
 
-    async fn look_up_mx(
-        &self,
-        plan: &Plan,
-        name: &str,
-        port: u16,
-        route: Option<&Route>,
-    ) -> (Found, u64) {
-        let (records, is_implicit) = match self.resolver.mx(name).await {
-            Ok(records) => (records, false),
-            // No MX: the domain itself is the host (RFC 5321 §5.1).
-            Err(DnsError::NoRecords) => (vec![Mx { preference: 0, host: name.to_owned() }], true),
+    async fn look_up_mx(&self, asked: Asked<'_>, name: &str, port: u16) -> (Found, u64) {
+        let (exchangers, sts) = tokio::join!(self.resolver.exchangers(name), self.sts(asked, name));
+        let (records, is_secure, is_implicit) = match exchangers {
+            Ok((records, security)) => (records, security.is_secure(), false),
+            // No MX: the domain itself is the host (RFC 5321 §5.1), and its address says how secure
+            // that is.
+            Err(DnsError::NoRecords) => {
+                let own = vec![Mx { preference: 0, host: name.to_owned() }];
+                (own, self.resolver.is_secured(), true)
+            }
             Err(error) => return nowhere(name, &error),
         };
-        match mx::usable(&records, &self.own) {
-            Ok(hosts) => {
-                let hosts = hosts.into_iter().map(|host| Host {
-                    preference: host.preference,
-                    hop: Hop::Name { host: host.host, port },
-                });
-                let sign = sign(plan, hosts.collect(), is_implicit, route);
-                (Found::Site(self.directory.site(self, sign)), KEPT_MS)
-            }
+        let hosts = match mx::usable(&records, &self.own) {
+            Ok(hosts) => hosts,
             Err(refusal) => {
                 let reply = verdict::of_mx(name, refusal);
-                (Found::Nowhere(verdict::of_final(&reply)), KEPT_MS)
+                return (Found::Nowhere(verdict::of_final(&reply)), KEPT_MS);
             }
+        };
+        let policy = sts.policy();
+        let terms = asked.terms(is_secure, policy.map(|policy| policy.mode));
+        if terms.is_required && !is_secure && terms.sts != Some(Mode::Enforce) {
+            let verdict = verdict::of_policy(tls::unanchored(name));
+            return (Found::Nowhere(verdict), TROUBLE_KEPT_MS);
         }
+        let hosts = hosts.into_iter().map(|host| Host {
+            preference: host.preference,
+            is_listed: policy.is_none_or(|policy| policy.lists(&host.host)),
+            hop: Hop::Name { host: host.host, port },
+        });
+        (self.site(asked.sign(hosts.collect(), is_implicit, terms)), KEPT_MS)
+    }
+
+    /// What MTA-STS says about mail to `name`.
+    async fn sts(&self, asked: Asked<'_>, name: &str) -> Known {
+        let settings = &asked.plan.settings.mta_sts;
+        let Some(policies) = self.policies.as_ref().filter(|_| settings.enabled) else {
+            return Known::default();
+        };
+        if !asked.may_need_policy() {
+            return Known::default();
+        }
+        let known = policies.of(name, &self.resolver).await;
+        if let Some(failure) = &known.failure {
+            self.outcomes.failed(name, &self.basis_of(PolicyType::Sts, name), failure, None);
+        }
+        known
+    }
+
+    fn site(&self, sign: Sign) -> Found {
+        Found::Site(self.directory.site(self, sign))
     }
 
     /// Mail for an address literal goes there, whatever the routes say.
-    fn literal(&self, ip: IpAddr) -> Found {
+    fn literal(&self, ip: IpAddr, wish: Wish) -> Found {
         let plan = self.plan();
         let hop = Hop::Address(SocketAddr::new(ip, plan.settings.port));
-        let sign = sign(&plan, vec![Host { preference: 0, hop }], false, None);
-        Found::Site(self.directory.site(self, sign))
+        let asked = Asked { plan: &plan, route: None, wish };
+        let hosts = vec![Host { preference: 0, hop, is_listed: true }];
+        self.site(asked.sign(hosts, false, asked.terms(false, None)))
     }
 }
 
@@ -226,31 +263,71 @@ fn nowhere(name: &str, error: &DnsError) -> (Found, u64) {
     }
 }
 
-/// A site's name is what tells it from others: its hosts, in order, and their language.
-fn sign(plan: &Plan, hosts: Vec<Host>, is_implicit: bool, route: Option<&Route>) -> Sign {
-    let protocol = route.map_or_else(HopProtocol::default, |route| route.protocol);
-    let mut name = String::new();
-    for host in &hosts {
-        let separator = if name.is_empty() { "" } else { " " };
-        // Writing to a String cannot fail.
-        let _ = write!(name, "{separator}{}", host.hop);
+/// What a look-up goes by.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    plan: &'a Plan,
+    route: Option<&'a Route>,
+    wish: Wish,
+}
+
+impl Asked<'_> {
+    fn level(&self) -> TlsLevel {
+        self.route.and_then(|route| route.tls).unwrap_or(self.plan.settings.tls)
     }
-    if protocol == HopProtocol::Lmtp {
-        name.push_str(" (lmtp)");
+
+    fn protocol(&self) -> HopProtocol {
+        self.route.map_or_else(HopProtocol::default, |route| route.protocol)
     }
-    let settings = &plan.settings;
-    Sign {
-        name: name.into(),
-        hosts,
-        is_implicit,
-        protocol,
-        connections_max: route
-            .and_then(|route| route.connections_max)
-            .unwrap_or(settings.connections_per_site_max)
-            .max(1),
-        messages_max: route
-            .and_then(|route| route.messages_per_connection_max)
-            .unwrap_or(settings.messages_per_connection_max)
-            .max(1),
+
+    /// Whether the recipient domain's word counts.
+    fn may_need_policy(&self) -> bool {
+        match self.wish {
+            Wish::Usual => self.level() != TlsLevel::None,
+            Wish::Require => true,
+            Wish::Waive => false,
+        }
+    }
+
+    /// `is_secure`: the names of the hosts are known for sure.
+    fn terms(&self, is_secure: bool, sts: Option<Mode>) -> Terms {
+        let is_smtp = self.protocol() == HopProtocol::Smtp;
+        let dane = is_secure && is_smtp && self.plan.settings.dane;
+        Terms { level: self.level(), dane, sts, is_required: false }.heeding(self.wish)
+    }
+
+    /// A site is known by its hosts, in order, their language, and the terms: mail that demands more
+    /// never goes over a connection that was opened for less.
+    fn sign(&self, hosts: Vec<Host>, is_implicit: bool, terms: Terms) -> Sign {
+        let (protocol, settings) = (self.protocol(), &self.plan.settings);
+        let (mut name, mut key) = (String::new(), String::new());
+        for host in &hosts {
+            let separator = if name.is_empty() { "" } else { " " };
+            // Writing to a String cannot fail.
+            let _ = write!(name, "{separator}{}", host.hop);
+            let _ = write!(key, "{separator}{}{}", host.hop, if host.is_listed { "" } else { "!" });
+        }
+        if protocol == HopProtocol::Lmtp {
+            name.push_str(" (lmtp)");
+            key.push_str(" (lmtp)");
+        }
+        terms.mark(&mut key);
+        let route = self.route;
+        Sign {
+            name: name.into(),
+            key: key.into(),
+            hosts,
+            is_implicit,
+            protocol,
+            terms,
+            connections_max: route
+                .and_then(|route| route.connections_max)
+                .unwrap_or(settings.connections_per_site_max)
+                .max(1),
+            messages_max: route
+                .and_then(|route| route.messages_per_connection_max)
+                .unwrap_or(settings.messages_per_connection_max)
+                .max(1),
+        }
     }
 }

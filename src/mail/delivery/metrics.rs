@@ -7,6 +7,10 @@ use engine::telemetry::{Counter, Gauge, Histogram, Measured, Sheet};
 pub struct Metrics {
     /// Connections that got as far as EHLO's answer.
     pub opened: Counter,
+    /// Of these, with TLS.
+    pub tls: Counter,
+    /// Connections on which TLS could not be had as it was demanded or hoped for.
+    pub tls_failed: Counter,
     /// Messages sent over a connection that had carried one before.
     pub reused: Counter,
     /// Hosts that could not be reached or would not talk.
@@ -38,6 +42,8 @@ pub struct Metrics {
 impl Measured for Metrics {
     fn report(&self, sheet: &mut Sheet) {
         sheet.counter("delivery.connections_opened", &self.opened);
+        sheet.counter("delivery.connections_tls", &self.tls);
+        sheet.counter("delivery.tls_failed", &self.tls_failed);
         sheet.counter("delivery.connections_reused", &self.reused);
         sheet.counter("delivery.connections_failed", &self.failed);
         sheet.counter("delivery.connections_stale", &self.stale);

@@ -10,11 +10,12 @@
 //!
 //! How it fails: a connection that breaks settles its recipients as deferred, a task that panics gives
 //! its leases back. `route`, `mx` and `backoff` are pure; `lookup` finds sites, `table` shares out
-//! connections, `site` queues, `work` is a connection's life, `connect` and `speak` talk, `run` takes
-//! leases.
+//! connections, `site` queues, `work` is a connection's life, `connect` and `speak` talk, `encrypt` says
+//! how safely, `run` takes leases.
 
 mod backoff;
 mod connect;
+mod encrypt;
 mod job;
 mod lookup;
 mod metrics;
@@ -27,6 +28,7 @@ mod speak;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod verdict;
 mod work;
 

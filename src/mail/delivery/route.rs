@@ -13,7 +13,7 @@ use std::{
 
 use proto::types::Domain;
 
-use super::settings::{HopProtocol, RouteSettings};
+use super::settings::{HopProtocol, RouteSettings, TlsLevel};
 
 /// A host to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,8 @@ pub struct Route {
     pub way: Way,
     /// What the hosts speak.
     pub protocol: HopProtocol,
+    /// How they are protected; `None` as everywhere.
+    pub tls: Option<TlsLevel>,
     /// Connections at once, all shards; `None` for the general limit.
     pub connections_max: Option<u32>,
     /// Messages a connection; `None` for the general limit.
@@ -177,6 +179,7 @@ fn compile_route(setting: &RouteSettings, index: usize, port: u16) -> Result<Rou
     Ok(Route {
         way,
         protocol: setting.protocol,
+        tls: setting.tls,
         connections_max: limit(setting.connections_max),
         messages_per_connection_max: limit(setting.messages_per_connection_max),
     })
@@ -220,6 +223,7 @@ mod tests {
             via: via.iter().map(|text| (*text).to_owned()).collect(),
             mx: false,
             protocol: HopProtocol::Smtp,
+            tls: None,
             connections_max: 0,
             messages_per_connection_max: 0,
         }

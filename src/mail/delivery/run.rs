@@ -11,6 +11,7 @@ use std::{
 
 use engine::dns::Resolver;
 use engine::shard::Shard;
+use engine::tls::Connector;
 use proto::smtp::client::Config;
 use tokio::sync::Notify;
 
@@ -23,7 +24,12 @@ use super::route::{RouteError, Routes};
 use super::settings::{HopProtocol, RouteSettings, Settings};
 use super::site::Site;
 use super::table::SiteTable;
-use crate::queue::{Lease, Queue};
+use super::tls::{
+    self, Wish,
+    outcomes::{Basis, Day, Outcomes, PolicyType},
+    policies::Policies,
+};
+use crate::queue::{Lease, Queue, Verdict};
 use crate::random::Random;
 
 /// Leases taken before everybody else on the shard has a turn.
@@ -43,6 +49,12 @@ pub struct Parts {
     pub hostname: Rc<str>,
     /// The shard's resolver.
     pub resolver: Resolver,
+    /// Opens TLS connections.
+    pub connector: Rc<Connector>,
+    /// MTA-STS policies, shared by all shards; `None`: nobody's are heeded.
+    pub policies: Option<Arc<Policies>>,
+    /// Where it is counted what became of TLS.
+    pub outcomes: Outcomes,
     /// Shared by all shards.
     pub sites: Arc<SiteTable>,
     /// The shard's numbers.
@@ -62,7 +74,10 @@ pub(super) struct Core {
     pub random: Random,
     pub room: Rc<Room>,
     pub directory: Directory,
+    pub policies: Option<Arc<Policies>>,
+    pub outcomes: Outcomes,
     hostname: Rc<str>,
+    connector: RefCell<Rc<Connector>>,
     plan: RefCell<Rc<Plan>>,
     sites: Arc<SiteTable>,
     berths: Cell<u32>,
@@ -92,7 +107,8 @@ impl Delivery {
     /// # Errors
     /// The first route that makes no sense.
     pub fn new(parts: Parts) -> Result<Self, RouteError> {
-        let Parts { shard, settings, routes, own, hostname, resolver, sites, metrics } = parts;
+        let Parts { shard, settings, routes, own, hostname, resolver, sites, metrics, .. } = parts;
+        let Parts { connector, policies, outcomes, .. } = parts;
         let plan = Plan::compile(settings, &routes, &hostname)?;
         Ok(Self(Rc::new(Core {
             shard,
@@ -102,7 +118,10 @@ impl Delivery {
             room: Room::new(Arc::clone(&metrics)),
             metrics,
             directory: Directory::default(),
+            policies,
+            outcomes,
             hostname,
+            connector: RefCell::new(connector),
             plan: RefCell::new(Rc::new(plan)),
             sites,
             berths: Cell::new(0),
@@ -149,8 +168,10 @@ impl Delivery {
         &self,
         settings: Arc<Settings>,
         routes: &[RouteSettings],
+        connector: Rc<Connector>,
     ) -> Result<(), RouteError> {
         let plan = Plan::compile(settings, routes, &self.0.hostname)?;
+        self.0.connector.replace(connector);
         self.0.plan.replace(Rc::new(plan));
         self.0.directory.forget();
         Ok(())
@@ -160,6 +181,23 @@ impl Delivery {
     pub fn lift_rests(&self) {
         for site in self.0.directory.sites() {
             site.lift_rest();
+        }
+    }
+
+    /// What became of TLS today.
+    pub fn tls_outcomes(&self) -> Day {
+        self.0.outcomes.today()
+    }
+
+    /// Writes what became of TLS since the last time; to be called every few minutes.
+    pub async fn write_tls_outcomes(&self) {
+        self.0.outcomes.flush().await;
+    }
+
+    /// Fetches the MTA-STS policies again that are old; to be called every hour or so, on one shard.
+    pub async fn refresh_policies(&self) {
+        if let Some(policies) = &self.0.policies {
+            policies.refresh(&self.0.resolver).await;
         }
     }
 
@@ -175,6 +213,7 @@ impl Delivery {
         }
         // What is not done by then is given back when its task ends.
         let _ = tokio::time::timeout(patience, core.room.wait(1)).await;
+        core.outcomes.flush().await;
     }
 }
 
@@ -228,6 +267,20 @@ impl Core {
         Rc::clone(&self.plan.borrow())
     }
 
+    pub fn connector(&self) -> Rc<Connector> {
+        Rc::clone(&self.connector.borrow())
+    }
+
+    /// The policy of this kind that `domain` has, as reports show it.
+    pub fn basis_of(&self, kind: PolicyType, domain: &str) -> Basis {
+        let held = match kind {
+            PolicyType::Sts => self.policies.as_ref().and_then(|policies| policies.holds(domain)),
+            PolicyType::Tlsa | PolicyType::NoPolicyFound => None,
+        };
+        let lines = held.map(|held| held.policy.to_string()).unwrap_or_default();
+        Basis { kind, strings: lines.lines().map(str::to_owned).collect() }
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.stopping.get()
     }
@@ -239,19 +292,20 @@ impl Core {
     /// Sends a message on its ways: at once where they are known, else when they have been found.
     fn dispatch(self: &Rc<Self>, lease: Lease) {
         let lease = Rc::new(lease);
+        let wish = Wish::of(&lease.envelope);
         let mut groups: Vec<(Found, Vec<u32>)> = Vec::with_capacity(1);
         for index in &lease.recipients {
             let place = lease.envelope.recipients[*index as usize].address.host();
-            match self.known(place) {
+            match self.known(place, wish) {
                 Some(found) => add(&mut groups, found, *index),
-                None => return self.dispatch_later(lease),
+                None => return self.dispatch_later(lease, wish),
             }
         }
         self.send_off(&lease, groups);
     }
 
     /// Some of its domains have to be looked up.
-    fn dispatch_later(self: &Rc<Self>, lease: Rc<Lease>) {
+    fn dispatch_later(self: &Rc<Self>, lease: Rc<Lease>, wish: Wish) {
         let core = Rc::clone(self);
         // It counts as active meanwhile.
         let waiting = Job::new(&lease, Vec::new(), &self.room);
@@ -259,13 +313,29 @@ impl Core {
             let mut groups: Vec<(Found, Vec<u32>)> = Vec::new();
             for index in &lease.recipients {
                 let place = lease.envelope.recipients[*index as usize].address.host();
-                add(&mut groups, core.find(place).await, *index);
+                add(&mut groups, core.find(place, wish).await, *index);
             }
             if !core.is_stopping() {
                 core.send_off(&lease, groups);
             }
             drop(waiting);
         });
+    }
+
+    /// Mail that says `TLS-Required: No` goes on terms of its own; the rest waits.
+    pub async fn settle_or_waive(self: &Rc<Self>, job: Job, verdict: &Verdict) {
+        let waives = job.lease.message().await.is_ok_and(|message| tls::waives(&message));
+        if !waives {
+            return job.settle(verdict);
+        }
+        let mut groups: Vec<(Found, Vec<u32>)> = Vec::new();
+        for index in &job.recipients {
+            let place = job.lease.envelope.recipients[*index as usize].address.host();
+            add(&mut groups, self.find(place, Wish::Waive).await, *index);
+        }
+        if !self.is_stopping() {
+            self.send_off(&job.lease, groups);
+        }
     }
 
     fn send_off(self: &Rc<Self>, lease: &Rc<Lease>, groups: Vec<(Found, Vec<u32>)>) {

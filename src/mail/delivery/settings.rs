@@ -9,6 +9,8 @@ use proto::smtp::client::Timeouts;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use super::encrypt::TlsLevel;
+
 /// Which IP versions are used, and which is tried first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -60,6 +62,16 @@ pub struct Settings {
     /// Which IP versions to use: "ipv4-first", "ipv6-first", "ipv4" or "ipv6" (only that one). Many
     /// receivers ask more of IPv6 senders (reverse names, signatures), hence the default.
     pub family: Family,
+    /// How connections are protected where no route says otherwise: "opportunistic" (with TLS where the
+    /// host offers it, else without), "none", "require" (with TLS or not at all, whoever the host is)
+    /// or "verify" (the host must also prove its name). Much of the world's mail would not leave with
+    /// the last two.
+    pub tls: TlsLevel,
+    /// Heed the TLSA records of hosts (DANE, RFC 7672): where they are published, TLS is demanded and the
+    /// host must prove itself by them. Needs secure answers: see `dns.dnssec`.
+    pub dane: bool,
+    /// Heed the policies of recipient domains (MTA-STS, RFC 8461).
+    pub mta_sts: StsSettings,
     /// Local addresses to send from: at most one IPv4 and one IPv6 address. Empty lets the kernel
     /// choose. Set it when only one of several addresses has a reverse name and a reputation.
     pub source_addresses: Vec<IpAddr>,
@@ -100,6 +112,9 @@ impl Default for Settings {
             helo: String::new(),
             port: 25,
             family: Family::default(),
+            tls: TlsLevel::default(),
+            dane: true,
+            mta_sts: StsSettings::default(),
             source_addresses: Vec::new(),
             connections_max: 1000,
             connections_per_site_max: 20,
@@ -112,6 +127,27 @@ impl Default for Settings {
             site_backoff_max: Span::mins(30),
             timeouts: TimeoutSettings::default(),
         }
+    }
+}
+
+/// How policies of recipient domains are had. They are fetched over HTTPS from `mta-sts.DOMAIN` when a
+/// domain announces one, verified with the authorities of `tls.ca_file`, and kept in the data directory
+/// until they expire.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StsSettings {
+    /// Whether they are heeded.
+    pub enabled: bool,
+    /// Where policies are served; another port than 443 only makes sense in tests.
+    pub port: u16,
+    /// How long a policy may take to come. Mail for the domain waits meanwhile; when it does not
+    /// come, the mail goes as if there were none, unless an older one still holds.
+    pub timeout: Span,
+}
+
+impl Default for StsSettings {
+    fn default() -> Self {
+        Self { enabled: true, port: 443, timeout: Span::secs(20) }
     }
 }
 
@@ -191,6 +227,10 @@ pub struct RouteSettings {
     /// What these hosts speak: "smtp" or "lmtp".
     #[serde(default)]
     pub protocol: HopProtocol,
+    /// How connections to these hosts are protected: "none", "opportunistic", "require" or "verify";
+    /// without it, as `delivery.tls` says.
+    #[serde(default)]
+    pub tls: Option<TlsLevel>,
     /// Connections at once to these hosts, all shards together; 0 for the general limit.
     #[serde(default)]
     pub connections_max: u32,

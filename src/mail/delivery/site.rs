@@ -12,6 +12,7 @@ use std::{
 };
 
 use engine::shard::{now_ms, wall_ms};
+use proto::smtp::client::Stage;
 use proto::types::Timestamp;
 use tokio::sync::{Notify, oneshot};
 
@@ -20,9 +21,10 @@ use super::route::Hop;
 use super::run::Core;
 use super::settings::HopProtocol;
 use super::table::{Asked, Slot};
+use super::tls::Terms;
 use super::verdict::{self, HostFault, SiteFault};
 use super::work::{Berth, work};
-use crate::queue::{MessageId, Queue};
+use crate::queue::{MessageId, Queue, Verdict};
 
 /// Jobs that a site may always have in line.
 const JOBS_MIN: usize = 64;
@@ -30,6 +32,8 @@ const JOBS_MIN: usize = 64;
 const RECALL_MAX: usize = 128;
 /// Messages remembered to be called back; further ones come by themselves.
 const PARKED_MAX: usize = 100_000;
+/// Domains that are told of when a connection fails them.
+pub(super) const DOMAINS_MAX: usize = 16;
 /// A message that found no room comes by itself after this.
 const PARK_WAIT: Duration = Duration::from_secs(60);
 
@@ -39,6 +43,8 @@ pub(super) struct Host {
     /// Lower is tried first, equals at random.
     pub preference: u16,
     pub hop: Hop,
+    /// The MTA-STS policy lists it, if there is one.
+    pub is_listed: bool,
 }
 
 /// All mail with the same next hosts.
@@ -70,12 +76,16 @@ struct Rest {
 
 /// What does not change about a site.
 pub(super) struct Sign {
-    /// What it is known by, on all shards.
+    /// What its hosts are known by, on all shards: limits hold for them on whatever terms.
     pub name: Box<str>,
+    /// What it is known by on this shard: its hosts and its terms.
+    pub key: Box<str>,
     pub hosts: Vec<Host>,
     /// The only host is the recipient's domain itself, for want of an MX.
     pub is_implicit: bool,
     pub protocol: HopProtocol,
+    /// What connections must come to.
+    pub terms: Terms,
     pub connections_max: u32,
     pub messages_max: u32,
 }
@@ -111,7 +121,7 @@ impl Site {
     /// Takes a job in.
     pub fn push(self: &Rc<Self>, core: &Rc<Core>, job: Job) {
         if let Some(verdict) = self.resting() {
-            return job.settle(&verdict);
+            return self.settle_all(core, vec![job], verdict);
         }
         let has_room = self.jobs.borrow().len() < line_max(core);
         if has_room || !job.is_whole() {
@@ -150,7 +160,7 @@ impl Site {
         }
     }
 
-    fn resting(&self) -> Option<crate::queue::Verdict> {
+    fn resting(&self) -> Option<Verdict> {
         let rest = self.rest.borrow();
         let Rest { until_ms, fault } = rest.as_ref()?;
         let left = until_ms.checked_sub(now_ms()).filter(|left| *left > 0)?;
@@ -175,8 +185,9 @@ impl Site {
                 self.waits.set(true);
                 return core.wait_for_berth(self);
             }
-            let Sign { name, connections_max, .. } = &self.sign;
-            match core.sites_table().ask(name, core.shard.index(), *connections_max) {
+            let Sign { name, connections_max, terms, .. } = &self.sign;
+            let seat = core.shard.index() * Terms::CLASSES + terms.class();
+            match core.sites_table().ask(name, seat, *connections_max) {
                 Asked::Now(slot) => self.hire(core, slot),
                 Asked::Later(later) => {
                     self.waits.set(true);
@@ -232,7 +243,7 @@ impl Site {
     }
 
     /// No connection was to be had. Where others stand the site is only busy, and the mail is theirs.
-    pub fn failed(&self, core: &Core, fault: SiteFault) {
+    pub fn failed(&self, core: &Rc<Core>, fault: SiteFault) {
         if self.connections.get() == self.opening.get() {
             return self.went_down(core, fault);
         }
@@ -241,7 +252,7 @@ impl Site {
     }
 
     /// No host talks to us: all jobs are settled accordingly.
-    fn went_down(&self, core: &Core, fault: SiteFault) {
+    fn went_down(&self, core: &Rc<Core>, fault: SiteFault) {
         self.answers.set(false);
         let verdict = match fault {
             SiteFault::Final(reply) => verdict::of_final(&reply),
@@ -258,9 +269,34 @@ impl Site {
         };
         self.parked.borrow_mut().clear();
         let jobs = self.jobs.take();
-        for job in jobs {
-            job.settle(&verdict);
+        self.settle_all(core, jobs.into(), verdict);
+    }
+
+    /// What no host takes is settled, all alike; but where a policy of the recipient's domain is not met
+    /// mail may waive it, and is asked first.
+    fn settle_all(&self, core: &Rc<Core>, jobs: Vec<Job>, verdict: Verdict) {
+        let is_unsafe = matches!(verdict, Verdict::Deferred { stage: Stage::Tls, .. });
+        if !is_unsafe || !self.sign.terms.can_be_waived() {
+            return jobs.iter().for_each(|job| job.settle(&verdict));
         }
+        let core = Rc::clone(core);
+        core.clone().shard.spawn(async move {
+            for job in jobs {
+                core.settle_or_waive(job, &verdict).await;
+            }
+        });
+    }
+
+    /// The domains that mail in line is for, some of them when they are many.
+    pub fn domains(&self) -> Vec<Box<str>> {
+        let mut domains: Vec<Box<str>> = Vec::new();
+        for job in self.jobs.borrow().iter() {
+            job.domains(&mut domains, DOMAINS_MAX);
+            if domains.len() >= DOMAINS_MAX {
+                break;
+            }
+        }
+        domains
     }
 
     /// An admin wants its mail tried now, rest or not.

@@ -13,7 +13,9 @@ use proto::smtp::client::{
 use proto::text::{body_is_8bit, scan_header, stuff_dots};
 use proto::types::{Enhanced, Moment, Reply};
 
+use super::encrypt::{Security, Unopened, insecure};
 use super::job::Job;
+use super::tls::outcomes::Basis;
 use super::verdict;
 use crate::queue::{Remote, Verdict};
 
@@ -41,6 +43,10 @@ pub(super) struct Link {
     pub messages: u32,
     /// Since when it is open, in milliseconds of the shard's clock.
     pub opened_ms: u64,
+    /// What it had to come to, and by whose word; `None` when it is counted already.
+    pub basis: Option<Basis>,
+    /// The domains whose mail it has carried, some of them when they are many.
+    pub told: Vec<Box<str>>,
     /// The peer has said something since the transaction began.
     heard: bool,
 }
@@ -60,18 +66,20 @@ enum Pause {
     Ready,
     Done(Vec<RecipientOutcome>),
     Failed(Outcome),
+    /// The peer is ready for a handshake.
+    Upgrade,
     /// The connection is of no more use, and why.
     Lost(&'static str),
 }
 
 impl Link {
-    /// Greets and is greeted. The seam for STARTTLS: where it is offered and wanted, `starttls` comes
-    /// before the link is handed out.
+    /// Greets and is greeted, and makes the connection as secure as is demanded.
     pub async fn open(
         stream: Stream,
         config: &Rc<Config>,
         remote: Remote,
-    ) -> Result<Self, Outcome> {
+        security: &Security<'_>,
+    ) -> Result<Self, Unopened> {
         let client = Client::new(Rc::clone(config), Moment(now_ms()));
         let mut link = Self {
             stream,
@@ -82,18 +90,60 @@ impl Link {
             out: Vec::with_capacity(REPLY_BYTES / 2),
             messages: 0,
             opened_ms: now_ms(),
+            basis: None,
+            told: Vec::new(),
             heard: false,
         };
-        match link.drive(Step::NeedInput, &Bytes::new()).await {
-            Pause::Ready => Ok(link),
-            Pause::Failed(outcome) => Err(outcome),
-            Pause::Done(_) => Err(link.silence(NONSENSE)),
-            Pause::Lost(what) => Err(link.silence(what)),
+        link.become_ready(Step::NeedInput).await.map_err(Unopened::Refused)?;
+        if security.wants(link.client.offers().starttls)? {
+            link.encrypt(security).await?;
         }
+        Ok(link)
+    }
+
+    /// Goes on until a transaction can begin.
+    async fn become_ready(&mut self, step: Step) -> Result<(), Outcome> {
+        match self.drive(step, &Bytes::new()).await {
+            Pause::Ready => Ok(()),
+            Pause::Failed(outcome) => Err(outcome),
+            Pause::Done(_) | Pause::Upgrade => Err(self.silence(NONSENSE)),
+            Pause::Lost(what) => Err(self.silence(what)),
+        }
+    }
+
+    /// STARTTLS, the handshake, and hello once more.
+    async fn encrypt(&mut self, security: &Security<'_>) -> Result<(), Unopened> {
+        let step = self.client.starttls(Moment(now_ms()), &mut self.out);
+        match self.drive(step, &Bytes::new()).await {
+            Pause::Upgrade => {}
+            Pause::Failed(outcome) => return Err(insecure(outcome.reply, None)),
+            Pause::Ready | Pause::Done(_) => {
+                return Err(insecure(self.silence(NONSENSE).reply, None));
+            }
+            Pause::Lost(what) => return Err(insecure(self.silence(what).reply, None)),
+        }
+        let channel = security.channel()?;
+        self.arm();
+        // What came behind the 220 in the clear ends the connection: the machine sees to it.
+        let done = self.stream.secure(channel, Vec::new()).await;
+        done.map_err(|error| security.failed(&error))?;
+        let step = self.client.upgraded(Moment(now_ms()), &mut self.out);
+        // A verifier of TLS 1.3 is heard of only now: the client's side is ready first.
+        self.become_ready(step).await.map_err(|outcome| insecure(outcome.reply, None))
     }
 
     fn silence(&self, what: &'static str) -> Outcome {
         Outcome { stage: self.client.stage(), reply: Reply::new(451, Enhanced(4, 4, 2), what) }
+    }
+
+    /// Who is at the other end.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Whether nobody can listen.
+    pub fn is_secure(&self) -> bool {
+        self.stream.tls().is_some()
     }
 
     /// Whether another message may go over it.
@@ -122,7 +172,7 @@ impl Link {
             Pause::Lost(_) if may_be_stale && !self.heard => return Carried::Stale,
             Pause::Lost(what) => self.client.lost(what),
             // A transaction ends with `Done`, or the connection is lost.
-            Pause::Ready | Pause::Failed(_) => self.client.lost(NONSENSE),
+            Pause::Ready | Pause::Failed(_) | Pause::Upgrade => self.client.lost(NONSENSE),
         };
         self.messages += 1;
         let (again, done): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|one| one.again);
@@ -142,6 +192,7 @@ impl Link {
     pub async fn quit(mut self) {
         self.client.quit(Moment(now_ms()), &mut self.out);
         if !self.out.is_empty() && self.send().await.is_ok() {
+            // Ends TLS too, if there is any.
             self.stream.linger(FAREWELL_MS, FAREWELL_BYTES).await;
         }
     }
@@ -168,8 +219,8 @@ impl Link {
                 Step::Ready => return self.pause(Pause::Ready).await,
                 Step::Done(outcomes) => return self.pause(Pause::Done(outcomes)).await,
                 Step::Failed(outcome) => return Pause::Failed(outcome),
-                // TLS is not asked for yet.
-                Step::Upgrade | Step::Close => {
+                Step::Upgrade => return Pause::Upgrade,
+                Step::Close => {
                     return Pause::Lost("the server closed the connection");
                 }
             };

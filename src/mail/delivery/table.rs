@@ -1,5 +1,8 @@
 //! Connection slots of sites, for the whole process: the only thing that shards' deliveries share.
 //!
+//! A *seat* is a shard with a class of terms: mail for the same hosts on other terms needs connections
+//! of its own, and shares the site's slots with the rest as if it were on another shard.
+//!
 //! What must stay true: a site never has more slots out than the limit that was asked with; a slot
 //! comes back when it is dropped; a shard that waits is served before one that holds more than its
 //! share asks again, so that a limit of 1 still serves all shards. The lock is taken when a connection
@@ -17,6 +20,8 @@ use std::{
 use foldhash::fast::RandomState;
 use tokio::sync::{Notify, futures::Notified, oneshot};
 
+use super::tls::Terms;
+
 const TABLES: usize = 64;
 
 /// The slots of all sites.
@@ -24,12 +29,12 @@ const TABLES: usize = 64;
 pub struct SiteTable {
     tables: Vec<Mutex<HashMap<Arc<str>, Entry, RandomState>>>,
     hasher: RandomState,
-    shards: usize,
+    seats: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Slots out, by shard.
+    /// Slots out, by seat.
     used: Vec<u32>,
     waiting: VecDeque<Waiter>,
     wanted: Arc<Wanted>,
@@ -37,7 +42,7 @@ struct Entry {
 
 #[derive(Debug)]
 struct Waiter {
-    shard: usize,
+    seat: usize,
     to: oneshot::Sender<Slot>,
 }
 
@@ -54,7 +59,7 @@ pub(super) struct Slot {
     /// `None`: it was never given out.
     table: Option<Arc<SiteTable>>,
     site: Arc<str>,
-    shard: usize,
+    seat: usize,
     wanted: Arc<Wanted>,
 }
 
@@ -71,24 +76,24 @@ impl SiteTable {
     #[must_use]
     pub fn new(shards: usize) -> Self {
         let tables = (0..TABLES).map(|_| Mutex::default()).collect();
-        Self { tables, hasher: RandomState::default(), shards: shards.max(1) }
+        Self { tables, hasher: RandomState::default(), seats: shards.max(1) * Terms::CLASSES }
     }
 
-    /// Asks for a slot of `site`, of which `limit` may be out.
-    pub(super) fn ask(self: &Arc<Self>, site: &str, shard: usize, limit: u32) -> Asked {
+    /// Asks for a slot of `site` for a seat; `limit` of the site may be out.
+    pub(super) fn ask(self: &Arc<Self>, site: &str, seat: usize, limit: u32) -> Asked {
         let mut table = self.table(site).lock().unwrap_or_else(PoisonError::into_inner);
         let known = table.get_key_value(site).map(|(name, _)| Arc::clone(name));
         let name: Arc<str> = known.unwrap_or_else(|| site.into());
-        let shards = self.shards;
-        let entry = table.entry(Arc::clone(&name)).or_insert_with(|| Entry::new(shards));
+        let seats = self.seats;
+        let entry = table.entry(Arc::clone(&name)).or_insert_with(|| Entry::new(seats));
         entry.waiting.retain(|waiter| !waiter.to.is_closed());
         let is_free = entry.total() < limit.max(1) && entry.waiting.is_empty();
         let asked = if is_free {
-            entry.used[shard % self.shards] += 1;
-            Asked::Now(self.slot(name, shard, entry))
+            entry.used[seat % self.seats] += 1;
+            Asked::Now(self.slot(name, seat, entry))
         } else {
             let (to, later) = oneshot::channel();
-            entry.waiting.push_back(Waiter { shard, to });
+            entry.waiting.push_back(Waiter { seat, to });
             Asked::Later(later)
         };
         entry.count_waiters();
@@ -99,32 +104,36 @@ impl SiteTable {
         asked
     }
 
-    /// Whether other shards wait for a slot of `site` that `shard` does not use, or holds beyond its
+    /// Whether other seats wait for a slot of `site` that `seat` does not use, or holds beyond its
     /// share.
-    fn is_greedy(&self, site: &str, shard: usize, is_idle: bool) -> bool {
+    fn is_greedy(&self, site: &str, seat: usize, is_idle: bool) -> bool {
         let table = self.table(site).lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = table.get(site) else { return false };
-        let waits = |of: usize| entry.waiting.iter().any(|w| w.shard == of && !w.to.is_closed());
-        let others_wait = (0..self.shards).any(|of| of != shard && waits(of));
-        let takers = (0..self.shards).filter(|of| entry.used[*of] > 0 || waits(*of)).count();
-        let own = entry.used.get(shard).copied().unwrap_or(0) as usize;
+        let mut takes: Vec<bool> = entry.used.iter().map(|used| *used > 0).collect();
+        let mut others_wait = false;
+        for waiter in entry.waiting.iter().filter(|waiter| !waiter.to.is_closed()) {
+            takes[waiter.seat % self.seats] = true;
+            others_wait |= waiter.seat != seat;
+        }
+        let takers = takes.iter().filter(|takes| **takes).count();
+        let own = entry.used.get(seat).copied().unwrap_or(0) as usize;
         others_wait && (is_idle || own * takers > entry.total() as usize)
     }
 
-    fn slot(self: &Arc<Self>, site: Arc<str>, shard: usize, entry: &Entry) -> Slot {
-        Slot { table: Some(Arc::clone(self)), site, shard, wanted: Arc::clone(&entry.wanted) }
+    fn slot(self: &Arc<Self>, site: Arc<str>, seat: usize, entry: &Entry) -> Slot {
+        Slot { table: Some(Arc::clone(self)), site, seat, wanted: Arc::clone(&entry.wanted) }
     }
 
     /// A slot has come back: it goes to the first in line, or is free.
     fn give_back(self: &Arc<Self>, slot: &Slot) {
         let mut table = self.table(&slot.site).lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = table.get_mut(&*slot.site) else { return };
-        entry.used[slot.shard % self.shards] -= 1;
-        while let Some(Waiter { shard, to }) = entry.waiting.pop_front() {
-            let next = self.slot(Arc::clone(&slot.site), shard, entry);
+        entry.used[slot.seat % self.seats] -= 1;
+        while let Some(Waiter { seat, to }) = entry.waiting.pop_front() {
+            let next = self.slot(Arc::clone(&slot.site), seat, entry);
             match to.send(next) {
                 Ok(()) => {
-                    entry.used[shard % self.shards] += 1;
+                    entry.used[seat % self.seats] += 1;
                     break;
                 }
                 // It has left the line. The slot was none yet.
@@ -143,8 +152,8 @@ impl SiteTable {
 }
 
 impl Entry {
-    fn new(shards: usize) -> Self {
-        Self { used: vec![0; shards], waiting: VecDeque::new(), wanted: Arc::default() }
+    fn new(seats: usize) -> Self {
+        Self { used: vec![0; seats], waiting: VecDeque::new(), wanted: Arc::default() }
     }
 
     fn total(&self) -> u32 {
@@ -161,7 +170,7 @@ impl Slot {
     /// Whether the slot should be given back for others: at the next occasion, or at once when it is
     /// idle. Cheap while nobody waits: one relaxed load of a line that nobody writes.
     pub fn is_wanted(&self, is_idle: bool) -> bool {
-        let is_greedy = |table: &Arc<SiteTable>| table.is_greedy(&self.site, self.shard, is_idle);
+        let is_greedy = |table: &Arc<SiteTable>| table.is_greedy(&self.site, self.seat, is_idle);
         self.wanted.waiters.load(Ordering::Relaxed) > 0
             && self.table.as_ref().is_some_and(is_greedy)
     }
@@ -259,5 +268,17 @@ mod tests {
         drop(left);
         drop(slot);
         assert!(stays.try_recv().is_ok());
+    }
+
+    /// Mail for the same hosts on other terms waits as another shard's would, on the same shard too.
+    #[test]
+    fn classes_of_a_shard_share_the_limit() {
+        let table = Arc::new(SiteTable::new(1));
+        let usual = now(table.ask("site", 0, 1));
+        let mut strict = later(table.ask("site", Terms::CLASSES - 1, 1));
+        assert!(usual.is_wanted(false));
+        drop(usual);
+        let strict = strict.try_recv().expect("its turn");
+        assert!(!strict.is_wanted(true));
     }
 }

@@ -12,6 +12,7 @@
 //! | no host is left | the site rests, its mail is deferred until then |
 //! | null MX, no such domain, no host, a loop to ourselves | give up |
 //! | the DNS does not answer, or a route of ours leads nowhere | defer |
+//! | TLS is not what a policy demands of the host | next address, next host |
 //!
 //! 5yz to a connection is not final for the mail: a host that will not talk to us may be wrong about
 //! us, and the next one may be right (as Postfix does; RFC 5321 §3.8 leaves it open).
@@ -99,6 +100,11 @@ pub(super) fn of_route(verdict: Verdict) -> Verdict {
     Verdict::Deferred { reply, stage: Stage::Resolve, remote, not_before: None }
 }
 
+/// Mail that a policy keeps from every host, for now.
+pub(super) fn of_policy(reply: Reply) -> Verdict {
+    Verdict::Deferred { reply, stage: Stage::Tls, remote: None, not_before: None }
+}
+
 /// A message that cannot be read from our own disk.
 pub(super) fn of_unreadable(error: &crate::queue::QueueError) -> Verdict {
     Verdict::Deferred {
@@ -137,12 +143,14 @@ pub(super) fn of_dns(domain: &str, error: &DnsError) -> Result<Reply, HostFault>
         DnsError::NoRecords => {
             Ok(Reply::made(550, Enhanced(5, 1, 2), format!("domain {domain} has no mail host")))
         }
-        DnsError::Temporary(why) | DnsError::Settings(why) => Err(HostFault {
-            stage: Stage::Resolve,
-            // RFC 3463 §3.5: directory server failure.
-            reply: Reply::made(451, Enhanced(4, 4, 3), format!("DNS for {domain}: {why}")),
-            remote: None,
-        }),
+        DnsError::Temporary(why) | DnsError::Bogus(why) | DnsError::Settings(why) => {
+            Err(HostFault {
+                stage: Stage::Resolve,
+                // RFC 3463 §3.5: directory server failure.
+                reply: Reply::made(451, Enhanced(4, 4, 3), format!("DNS for {domain}: {why}")),
+                remote: None,
+            })
+        }
     }
 }
 

@@ -16,9 +16,11 @@ use engine::shard::now_ms;
 use super::connect;
 use super::job::Job;
 use super::run::Core;
-use super::site::Site;
+use super::settings::TlsLevel;
+use super::site::{DOMAINS_MAX, Site};
 use super::speak::{Carried, Link};
 use super::table::Slot;
+use super::tls::outcomes::{Failure, PolicyType, ResultType};
 use super::verdict;
 
 /// A connection that others wait for is kept at least this long, so that a slot is worth its handshake.
@@ -140,6 +142,26 @@ impl Drop for Idle<'_> {
     }
 }
 
+/// Counts, once a connection and domain, that mail goes as it should, or in the clear.
+fn count(core: &Core, site: &Site, link: &mut Link, job: &Job) {
+    let Some(basis) = link.basis.clone() else { return };
+    let before = link.told.len();
+    job.domains(&mut link.told, DOMAINS_MAX);
+    for domain in &link.told[before..] {
+        let basis = match basis.kind {
+            PolicyType::Sts => core.basis_of(basis.kind, domain),
+            PolicyType::Tlsa | PolicyType::NoPolicyFound => basis.clone(),
+        };
+        if link.is_secure() {
+            core.outcomes.succeeded(domain, &basis);
+        } else if site.sign.terms.level != TlsLevel::None {
+            let text = "the host offers no TLS, or none that works".to_owned();
+            let failure = Failure::new(ResultType::StarttlsNotSupported, text);
+            core.outcomes.failed(domain, &basis, &failure, Some(link.remote()));
+        }
+    }
+}
+
 /// Takes one job over the connection; false when it cannot be used again.
 async fn carry(core: &Core, berth: &Berth, link: &mut Link, mut job: Job) -> bool {
     let body = match job.lease.message().await {
@@ -152,6 +174,7 @@ async fn carry(core: &Core, berth: &Berth, link: &mut Link, mut job: Job) -> boo
     if link.messages > 0 {
         core.metrics.reused.inc();
     }
+    count(core, &berth.site, link, &job);
     loop {
         let started = Instant::now();
         let carried = link.deliver(&job, &body).await;

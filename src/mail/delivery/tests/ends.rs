@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 
+use crate::delivery::tls::Wish;
+
 use super::server::{Answer, MODERN, pause, polite, scripted};
 use super::*;
 use crate::delivery::{job::Job, lookup::Found, table::Asked, work::Berth};
@@ -112,7 +114,9 @@ fn a_panic_gives_back_the_lease_the_slot_and_the_berth() {
         let other = open_queue(&dir, &Events::to_memory(0, Format::Json), &Arc::default());
         accept(&other, None, &["x@a.test"], BODY).await;
         let lease = Rc::new(other.lease().await.unwrap());
-        let Found::Site(site) = core.find_domain("a.test").await else { panic!("a site") };
+        let Found::Site(site) = core.find_domain("a.test", Wish::Usual).await else {
+            panic!("a site")
+        };
         let Asked::Now(slot) = core.sites_table().ask(&site.sign.name, 0, 1) else {
             panic!("a slot")
         };
@@ -149,7 +153,8 @@ fn after_a_connection_that_panics_another_goes_on() {
         async move {
             let letter = world.send(&["x@a.test"]).await;
             until(|| world.metrics.connections.get() == 1, "a connection").await;
-            let Found::Site(site) = world.delivery.0.find_domain("a.test").await else {
+            let Found::Site(site) = world.delivery.0.find_domain("a.test", Wish::Usual).await
+            else {
                 panic!("a site")
             };
             let held = site.jobs.borrow();

@@ -10,12 +10,14 @@ mod places;
 mod server;
 mod sites;
 mod stages;
+mod terms;
 
 use std::{
     cell::RefCell,
     collections::HashMap,
     future::Future,
     net::{Ipv4Addr, SocketAddr},
+    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -27,6 +29,7 @@ use engine::{
     shard::{Backend, IoKind, Shard, probe, sleep, start},
     storage,
     telemetry::{Events, Format},
+    tls::Connector,
 };
 use proto::types::{Address, BodyKind, Envelope, Recipient, Timestamp};
 use serde_json::Value;
@@ -36,6 +39,7 @@ use super::{
     Delivery, Metrics, Parts, SiteTable,
     mx::Own,
     settings::{HopProtocol, RouteSettings, Settings, TimeoutSettings},
+    tls::outcomes::{Outcomes, ResultType},
 };
 use crate::queue::{self, Queue};
 
@@ -89,6 +93,12 @@ impl World {
     /// The null sender hears of no failure, so that nothing else is in the queue than what was sent.
     async fn send_text(&self, from: Option<&str>, to: &[&str], text: &str) -> Letter {
         let id = accept(&self.queue, from, to, text).await;
+        Letter { id: id.to_string(), to: to.iter().map(|to| (*to).to_owned()).collect() }
+    }
+
+    /// With REQUIRETLS.
+    async fn send_required(&self, from: &str, to: &[&str]) -> Letter {
+        let id = accept_all(&self.queue, Some(from), to, BODY, true).await;
         Letter { id: id.to_string(), to: to.iter().map(|to| (*to).to_owned()).collect() }
     }
 
@@ -147,6 +157,16 @@ impl World {
 }
 
 async fn accept(queue: &Queue, from: Option<&str>, to: &[&str], text: &str) -> queue::MessageId {
+    accept_all(queue, from, to, text, false).await
+}
+
+async fn accept_all(
+    queue: &Queue,
+    from: Option<&str>,
+    to: &[&str],
+    text: &str,
+    require_tls: bool,
+) -> queue::MessageId {
     let recipient = |text: &&str| {
         let address = Address::parse(text).unwrap();
         Recipient { address, notify: None, orcpt: None }
@@ -161,6 +181,8 @@ async fn accept(queue: &Queue, from: Option<&str>, to: &[&str], text: &str) -> q
         arrived: Timestamp(engine::shard::wall_ms()),
         size: text.len() as u64,
         origin: "test".into(),
+        require_tls,
+        hold_until: None,
     };
     let id = queue.next_id();
     queue.accept(id, envelope, Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
@@ -219,6 +241,7 @@ impl Setting {
             via: via.iter().map(|text| (*text).to_owned()).collect(),
             mx: false,
             protocol,
+            tls: None,
             connections_max: 0,
             messages_per_connection_max: 0,
         });
@@ -269,6 +292,9 @@ impl Setting {
             own: self.own.clone(),
             hostname: "us.test".into(),
             resolver: Resolver::new(&settings).unwrap(),
+            connector: connector(),
+            policies: None,
+            outcomes: Outcomes::default(),
             sites: Arc::clone(sites),
             metrics: Arc::clone(&metrics),
         };
@@ -280,6 +306,10 @@ impl Setting {
         let (shard, fates) = (shard.clone(), RefCell::default());
         World { delivery, shard, metrics, queue, queue_metrics, events, fates, dir }
     }
+}
+
+fn connector() -> Rc<Connector> {
+    Rc::new(Connector::new("".as_ref()).unwrap())
 }
 
 fn open_queue(dir: &tempfile::TempDir, events: &Events, metrics: &Arc<queue::Metrics>) -> Queue {

@@ -152,9 +152,11 @@ fn new_settings_take_new_ways() {
         async move {
             assert_eq!(world.deliver(&["x@a.test"]).await, [DELIVERED]);
             let settings = Arc::new(later.settings.clone());
-            assert!(world.delivery.reload(Arc::clone(&settings), &wrong.routes).is_err());
+            assert!(
+                world.delivery.reload(Arc::clone(&settings), &wrong.routes, connector()).is_err()
+            );
             assert_eq!(world.deliver(&["y@a.test"]).await, [DELIVERED]);
-            world.delivery.reload(settings, &later.routes).unwrap();
+            world.delivery.reload(settings, &later.routes, connector()).unwrap();
             assert_eq!(world.deliver(&["z@a.test"]).await, [DELIVERED]);
             until(|| old.count("QUIT") == 1, "the old way's connection goes").await;
         }
@@ -176,7 +178,7 @@ fn a_reload_that_changes_nothing_stops_nothing() {
         async move {
             for _ in 0..3 {
                 let before = world.send_all(5, "x@a.test").await;
-                world.delivery.reload(Arc::clone(&same), &[]).unwrap();
+                world.delivery.reload(Arc::clone(&same), &[], connector()).unwrap();
                 let after = world.send_all(5, "x@a.test").await;
                 world.all_delivered(&before).await;
                 world.all_delivered(&after).await;
