@@ -1,17 +1,20 @@
 //! From a request line to an answer line.
 
+use mail::directory;
 use mail::queue::Command;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::request::{AdminVerb, Refused, Request, refused};
-use super::{Hub, Reloaded, gather, status};
+use super::{DIRECTORY_PATIENCE, Hub, Reloaded, gather, status};
 
-/// Carries out one request; the answer is one line of JSON without its newline.
-pub(super) async fn answer(hub: &dyn Hub, line: &[u8]) -> Vec<u8> {
+/// Carries out one request of `who`; the answer is one line of JSON without its newline.
+pub(super) async fn answer(hub: &dyn Hub, who: &str, line: &[u8]) -> Vec<u8> {
     let result = match Request::parse(line) {
         Ok(Request::Admin(verb)) => admin(hub, verb).await,
         Ok(Request::Queue(_, command)) => queue(hub, command).await,
+        Ok(Request::Directory(command)) => change(hub, who, *command).await,
         Err(refusal) => Err(refusal),
     };
     let value = result.unwrap_or_else(|refusal| failure(&refusal.0));
@@ -50,6 +53,15 @@ async fn queue(hub: &dyn Hub, command: Command) -> Result<Value, Refused> {
         }
         Command::Show { id } => success(&gather::show(hub, id).await?),
         _ => success(&gather::act(hub, &command).await?),
+    }
+}
+
+async fn change(hub: &dyn Hub, who: &str, command: directory::Command) -> Result<Value, Refused> {
+    match timeout(DIRECTORY_PATIENCE, hub.directory(who.to_owned(), command)).await {
+        Ok(Ok(Ok(answer))) => success(&answer),
+        Ok(Ok(Err(error))) => Err(Refused(error.to_string())),
+        Ok(Err(_)) => Err(refused("the directory cannot answer: the server is stopping")),
+        Err(_) => Err(refused("the directory is busy: whether this was done, `show` will tell")),
     }
 }
 

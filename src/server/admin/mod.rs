@@ -3,7 +3,7 @@
 //! What it owns: the socket, its thread (plain tokio, no shard), the translation of requests into
 //! `mail::queue` commands, and the merging of what the shards answer. What it knows of the running
 //! server is the trait [`Hub`], which boot implements: posting a command to a shard, reading its
-//! numbers, reload and stop.
+//! numbers, changing the directory, reload and stop.
 //!
 //! What must stay true: whoever can open the socket may do everything (its mode is 0660: owner and
 //! group); a request is at most [`REQUEST_BYTES_MAX`], connections at most [`CONNECTIONS_MAX`]; a
@@ -19,6 +19,7 @@
 //! | `{"queue":"list", "filter":{"domain":"x.example"}, "limit":100, "after":"01K…"}` | `{"ok":true, "rows":[…], "next":"01K…"}` ([`List`]) |
 //! | `{"queue":"show", "id":"01K…"}` | `{"ok":true, "row":…, "recipients":[…]}` ([`mail::queue::Detail`]) |
 //! | `{"queue":"flush" \| "hold" \| "release" \| "delete", "filter":{…}, "all":false}` | `{"ok":true, "count":3}` ([`Done`]) |
+//! | `{"directory":"add", "record":{"kind":"alias", …}}` and the like ([`mail::directory::Command`]) | `{"ok":true, "answer":"done", "count":1}` ([`mail::directory::Answer`]) |
 //! | anything wrong | `{"ok":false, "error":"…"}` |
 
 mod answer;
@@ -28,10 +29,12 @@ mod socket;
 mod status;
 #[cfg(test)]
 pub(crate) mod tests;
+mod user;
 
 use std::time::Duration;
 
 use engine::telemetry::Sheet;
+use mail::directory;
 use mail::queue::{Answer, Command, QueueError, Snapshot};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -39,13 +42,16 @@ use tokio::sync::oneshot;
 pub use request::{AdminRequest, AdminVerb, Done, List, QueueRequest, QueueVerb, Refused};
 pub use socket::{Admin, start};
 pub use status::{About, Numbers, ShardStatus, Status};
+pub use user::described;
 
-/// Bytes of a request line at most.
-pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+/// Bytes of a request line at most: a group with all its members, or a piece of an import.
+pub const REQUEST_BYTES_MAX: usize = 1 << 20;
 /// Connections at a time at most; the next hears an error and is closed.
 pub const CONNECTIONS_MAX: usize = 16;
 /// How long a shard may take to answer.
 pub const SHARD_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the directory may take: an import may wait for a snapshot of a million accounts.
+pub const DIRECTORY_PATIENCE: Duration = Duration::from_secs(50);
 
 /// What the admin door needs from the running server. Boot implements it.
 ///
@@ -72,6 +78,13 @@ pub trait Hub: Send + Sync + 'static {
 
     /// What does not change while the server runs, and its age.
     fn about(&self) -> About;
+
+    /// Has the directory carry out `command` for `who`.
+    fn directory(
+        &self,
+        who: String,
+        command: directory::Command,
+    ) -> oneshot::Receiver<Result<directory::Answer, directory::StoreError>>;
 
     /// Reads the settings again and applies what can be applied, as SIGHUP does. The error is the
     /// text that the administrator shall see.

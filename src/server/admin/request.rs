@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused: a mistyped filter must never come to mean "all messages".
 
+use mail::directory;
 use mail::queue::{Command, Filter, LIST_ROWS_MAX, MessageId, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,11 +10,12 @@ use serde_json::Value;
 /// Rows of a list when the request does not say.
 const LIST_ROWS_DEFAULT: usize = 100;
 
-/// A request, either kind.
+/// A request, of whichever kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Request {
     Admin(AdminVerb),
     Queue(QueueVerb, Command),
+    Directory(Box<directory::Command>),
 }
 
 /// `{"admin": …}`: about the server as a whole.
@@ -154,11 +156,15 @@ impl Request {
             let request: QueueRequest = serde_json::from_value(value).map_err(unreadable)?;
             return Ok(Self::Queue(request.queue, request.command()?));
         }
+        if value.get("directory").is_some() {
+            let command = serde_json::from_value(value).map_err(unreadable)?;
+            return Ok(Self::Directory(Box::new(command)));
+        }
         if value.get("admin").is_some() {
             let request: AdminRequest = serde_json::from_value(value).map_err(unreadable)?;
             return Ok(Self::Admin(request.admin));
         }
-        Err(refused("bad request: an object with `queue` or `admin` is expected"))
+        Err(refused("bad request: an object with `queue`, `directory` or `admin` is expected"))
     }
 }
 
@@ -219,6 +225,7 @@ mod tests {
             r#"{"admin":"stop","now":1}"#,
             r#"{"queue":"show"}"#,
             r#"{"queue":"show","id":"zz"}"#,
+            r#"{"directory":"remove","kind":"domain","name":"x.example","al":true}"#,
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

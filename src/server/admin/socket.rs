@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::answer::{answer, failure};
+use super::user::described;
 use super::{CONNECTIONS_MAX, Hub, REQUEST_BYTES_MAX};
 
 const MODE: u32 = 0o660;
@@ -168,6 +169,7 @@ fn refuse(stream: &UnixStream) {
 }
 
 async fn converse(stream: UnixStream, hub: &dyn Hub, stopping: &mut watch::Receiver<bool>) {
+    let who = stream.peer_cred().map_or_else(|_| "unknown".into(), |peer| described(peer.uid()));
     let (read, mut write) = stream.into_split();
     let mut read = BufReader::new(read);
     let mut line = Vec::new();
@@ -188,7 +190,7 @@ async fn converse(stream: UnixStream, hub: &dyn Hub, stopping: &mut watch::Recei
         } else if line.trim_ascii().is_empty() {
             continue;
         } else {
-            answer(hub, &line).await
+            answer(hub, &who, &line).await
         };
         reply.push(b'\n');
         let written = timeout(WRITE_MAX, write.write_all(&reply)).await;

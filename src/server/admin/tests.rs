@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::telemetry::{Counter, Histogram, Sheet};
+use mail::directory::{self, Parameters, Store, Writer};
 use mail::queue::{
     Answer, Command, Detail, Filter, MessageId, Phase, QueueError, RecipientDetail, Row, Snapshot,
 };
@@ -24,6 +25,8 @@ pub(crate) struct FakeHub {
     pub(crate) asked: Mutex<Vec<(usize, Command)>>,
     pub(crate) stopped: AtomicBool,
     pub(crate) silent: AtomicBool,
+    /// A real one.
+    directory: Option<Writer>,
 }
 
 /// Shard 0 keeps ids 1, 3, 5 …, shard 1 keeps 2, 4, 6 ….
@@ -140,6 +143,14 @@ impl Hub for FakeHub {
         }
     }
 
+    fn directory(
+        &self,
+        who: String,
+        command: directory::Command,
+    ) -> oneshot::Receiver<Result<directory::Answer, directory::StoreError>> {
+        self.directory.as_ref().unwrap().command(who, command)
+    }
+
     fn reload(&self) -> oneshot::Receiver<Result<Reloaded, String>> {
         let (send, receive) = oneshot::channel();
         let reloaded =
@@ -165,7 +176,9 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("admin.sock");
-        let hub = Arc::new(FakeHub::default());
+        let cheap = Parameters { memory_kib: 64, passes: 1, lanes: 1, scram_iterations: 0 };
+        let directory = Writer::start(Store::open(dir.path(), cheap).unwrap()).unwrap();
+        let hub = Arc::new(FakeHub { directory: Some(directory), ..FakeHub::default() });
         let admin = Some(start(&path, hub.clone()).unwrap());
         Self { hub, path, admin, _dir: dir }
     }
@@ -269,9 +282,13 @@ fn a_request_is_bounded() {
     let _ = writeln!(stream.get_mut(), "{filler}");
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
-    assert!(answer.is_empty() || answer.contains("at most 65536 bytes"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.contains(&format!("at most {REQUEST_BYTES_MAX} bytes")),
+        "{answer}"
+    );
     // The largest that is allowed is answered.
-    let padded = format!("{:width$}", "{\"admin\":\"status\"}", width = REQUEST_BYTES_MAX - 1);
+    let request = "{\"admin\":\"status\"}";
+    let padded = format!("{request}{}", " ".repeat(REQUEST_BYTES_MAX - 1 - request.len()));
     let mut stream = connect(&scene.path);
     writeln!(stream.get_mut(), "{padded}").unwrap();
     let mut answer = String::new();
@@ -324,4 +341,30 @@ fn the_file_is_private_replaced_when_stale_and_removed() {
     let refused = start(&scene.path, scene.hub.clone()).unwrap_err();
     assert!(refused.to_string().contains("no socket"), "{refused}");
     assert_eq!(std::fs::read_to_string(&scene.path).unwrap(), "precious");
+}
+
+#[test]
+fn the_directory_is_changed_and_says_by_whom() {
+    let scene = Scene::new();
+    let mut stream = connect(&scene.path);
+    let add = |record: Value| json!({ "directory": "add", "record": record });
+    let early =
+        add(json!({ "kind": "alias", "address": "a@x.example", "targets": ["b@y.example"] }));
+    let refused = ask(&mut stream, &early);
+    assert!(
+        refused["error"].as_str().unwrap().contains("ringpost domain add x.example"),
+        "{refused}"
+    );
+    let domain = ask(&mut stream, &add(json!({ "kind": "domain", "domain": "X.example" })));
+    assert_eq!((&domain["ok"], &domain["count"]), (&json!(true), &json!(1)));
+    assert_eq!(ask(&mut stream, &early)["ok"], true);
+    let shown = ask(&mut stream, &json!({ "directory": "show", "name": "A@x.example" }));
+    assert_eq!(shown["record"]["targets"], json!(["b@y.example"]));
+    let audit = ask(&mut stream, &json!({ "directory": "audit" }));
+    let uid = rustix::process::getuid().as_raw();
+    assert_eq!(audit["lines"][1]["what"], "add alias");
+    assert!(
+        audit["lines"][1]["who"].as_str().unwrap().ends_with(&format!("uid {uid})")),
+        "{audit}"
+    );
 }

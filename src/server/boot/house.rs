@@ -5,21 +5,33 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use engine::shard::Backend;
-use engine::telemetry::{Log, Measured, Sheet};
+use engine::telemetry::{Level, Log, Measured, Sheet, note};
+use engine::tls::{Acceptor, Keeper, TlsError, https::Https};
 use engine::{storage, telemetry::Counter};
-use mail::delivery::{self, SiteTable};
+use mail::delivery::{self, SiteTable, tls::policies::Policies};
+use mail::directory::{Accounts, Writer};
 use mail::queue;
 
 use super::settings::Settings;
-use crate::smtpd::{self, Gate};
+use crate::smtpd::{self, Gate, TlsMode};
 
 /// Shared by every thread; nothing in it is touched once a message.
 pub(super) struct House {
     pub settings: ArcSwap<Settings>,
     pub hostname: String,
+    /// Certificates and the keys of tickets.
+    pub keeper: Keeper,
+    /// Of each listener, what it takes TLS with.
+    pub acceptors: ArcSwap<Vec<Option<Acceptor>>>,
     pub backend: Backend,
     pub gate: Arc<Gate>,
     pub sites: Arc<SiteTable>,
+    /// Whose addresses are ours, and who may log in.
+    pub accounts: Arc<Accounts>,
+    /// Changes the directory.
+    pub writer: Writer,
+    /// MTA-STS policies; none when nobody could be believed about them.
+    pub policies: Option<Arc<Policies>>,
     pub figures: Vec<Figures>,
     pub log: Log,
     pub started: Instant,
@@ -49,22 +61,71 @@ impl Figures {
 }
 
 impl House {
-    pub fn new(settings: Settings, backend: Backend, log: Log) -> Self {
+    /// Reads the certificates.
+    pub fn new(
+        settings: Settings,
+        backend: Backend,
+        (accounts, writer): (Arc<Accounts>, Writer),
+        log: Log,
+    ) -> Result<Self, TlsError> {
         let shards = usize::from(settings.shards());
-        Self {
-            hostname: settings.hostname(),
+        let hostname = settings.hostname();
+        let keeper = Keeper::open(&settings.server.data_dir, &hostname)?;
+        let acceptors = acceptors(&keeper, &settings)?;
+        let policies = policies(&settings);
+        Ok(Self {
+            hostname,
+            keeper,
+            acceptors: ArcSwap::from_pointee(acceptors),
             settings: ArcSwap::from_pointee(settings),
             backend,
             gate: Gate::new(),
             sites: Arc::new(SiteTable::new(shards)),
+            accounts,
+            writer,
+            policies,
             figures: (0..shards).map(|_| Figures::default()).collect(),
             log,
             started: Instant::now(),
-        }
+        })
+    }
+
+    /// Reads the certificates that `settings` name, for connections from now on.
+    pub fn renew_certificates(&self, settings: &Settings) -> Result<(), TlsError> {
+        self.acceptors.store(Arc::new(acceptors(&self.keeper, settings)?));
+        Ok(())
     }
 
     pub fn shards(&self) -> u16 {
         // It was made with a u16 of shards.
         u16::try_from(self.figures.len()).unwrap_or(u16::MAX)
+    }
+}
+
+fn acceptors(keeper: &Keeper, settings: &Settings) -> Result<Vec<Option<Acceptor>>, TlsError> {
+    let acceptor = |listener: &smtpd::ListenerSettings| {
+        if listener.tls == TlsMode::None {
+            return Ok(None);
+        }
+        let (wanted, ca_file) = (listener.client_certificates, &listener.client_ca_file);
+        keeper.acceptor(settings.certificates(listener), wanted, ca_file).map(Some)
+    };
+    settings.listener.iter().map(acceptor).collect()
+}
+
+/// MTA-STS rests on authorities; without any it is left out, and the log says so.
+fn policies(settings: &Settings) -> Option<Arc<Policies>> {
+    let data_dir = &settings.server.data_dir;
+    let opened =
+        Https::new(&settings.tls.ca_file).map_err(|error| error.to_string()).and_then(|https| {
+            Policies::open(data_dir, https, &settings.delivery.mta_sts)
+                .map_err(|error| format!("{}: {error}", data_dir.display()))
+        });
+    match opened {
+        Ok(policies) => Some(Arc::new(policies)),
+        Err(error) => {
+            note(Level::Warn, format_args!("MTA-STS policies are not heeded: {error}"));
+            None
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::settings::changes;
 use engine::telemetry::{Level, Sheet, note};
+use mail::directory;
 use mail::queue::{Answer, Command, QueueError, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 
@@ -45,7 +46,9 @@ impl Switchboard {
         let live = file.clone().live(&running);
         let applied = changes(&*running, &live);
         let restart = changes(&live, &file);
+        self.house.renew_certificates(&live).map_err(|error| error.to_string())?;
         self.house.log.set_level(live.log.level);
+        self.house.accounts.reload(live.directory_parts())?;
         self.house.settings.store(Arc::new(live));
         for shard in 0..self.orders.len() {
             self.order(shard, Order::Reload);
@@ -114,6 +117,14 @@ impl Hub for Switchboard {
             uptime_ms: u64::try_from(self.house.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             draining: self.is_draining(),
         }
+    }
+
+    fn directory(
+        &self,
+        who: String,
+        command: directory::Command,
+    ) -> oneshot::Receiver<Result<directory::Answer, directory::StoreError>> {
+        self.house.writer.command(who, command)
     }
 
     fn reload(&self) -> oneshot::Receiver<Result<Reloaded, String>> {

@@ -6,6 +6,7 @@
 //! before the start, with the log afterwards; when a shard's main task panics, the process ends
 //! rather than going on as if it were whole.
 
+mod explain;
 mod house;
 mod hub;
 pub mod settings;
@@ -19,10 +20,14 @@ use std::time::Duration;
 
 use engine::shard::{Backend, ShardError, Shards, probe, start};
 use engine::telemetry::{Level, Log, note};
+use engine::tls::TlsError;
+use mail::directory::{Accounts, StoreError};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc as orders;
+
+pub use explain::explain_tls;
 
 use crate::admin::{self, Hub};
 use house::House;
@@ -57,9 +62,15 @@ pub enum BootError {
     /// Another server runs there.
     #[error("data directory {}: another Ringpost is using it", .0.display())]
     Taken(PathBuf),
+    /// The directory.
+    #[error("directory: {0}")]
+    Directory(#[from] StoreError),
     /// A shard's rooms, with what could not be opened.
     #[error("{0}")]
     Room(String),
+    /// Certificates and keys.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// The shards.
     #[error(transparent)]
     Shard(#[from] ShardError),
@@ -87,9 +98,13 @@ pub fn serve(path: &Path) -> Result<(), BootError> {
 fn run(path: &Path, settings: Settings, log: &Log) -> Result<(), BootError> {
     let _lock = lock(&settings.server.data_dir)?;
     raise_descriptors(&settings);
+    for warning in settings.dns.warnings() {
+        note(Level::Warn, warning);
+    }
     let backend = probe(settings.server.io)?;
     let socket = settings.admin_socket();
-    let house = Arc::new(House::new(settings, backend, log.clone()));
+    let directory = Accounts::open(&settings.server.data_dir, settings.directory_parts())?;
+    let house = Arc::new(House::new(settings, backend, directory, log.clone())?);
     // From here on signals are ours: none is lost between start and loop.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(BootError::Door)?;
     let (shards, orders) = start_shards(&house, backend)?;
@@ -103,6 +118,7 @@ fn run(path: &Path, settings: Settings, log: &Log) -> Result<(), BootError> {
         }
     };
     announce(&house, path);
+    let certificates = watch_certificates(&house).map_err(BootError::Door)?;
     let handle = signals.handle();
     let told = Arc::clone(&hub);
     let listener = std::thread::Builder::new()
@@ -120,10 +136,25 @@ fn run(path: &Path, settings: Settings, log: &Log) -> Result<(), BootError> {
     let ended = shards.join();
     handle.close();
     let _ = listener.join();
+    drop(certificates);
     admin.stop();
+    house.writer.stop();
     ended?;
     note(Level::Info, "stopped");
     Ok(())
+}
+
+/// Looks after certificate files and ticket keys, until what is returned is dropped.
+fn watch_certificates(house: &Arc<House>) -> io::Result<mpsc::Sender<()>> {
+    let (running, ended) = mpsc::channel::<()>();
+    let house = Arc::clone(house);
+    let every = house.settings.load().tls.check_every.get();
+    std::thread::Builder::new().name("certificates".into()).spawn(move || {
+        while ended.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
+            house.keeper.check();
+        }
+    })?;
+    Ok(running)
 }
 
 /// Starts every shard and waits until all are ready; if one is not, all end.
@@ -164,7 +195,7 @@ fn start_shards(
 }
 
 /// Makes the data directory and takes it for this process; the lock goes with the file.
-fn lock(folder: &Path) -> Result<File, BootError> {
+pub(crate) fn lock(folder: &Path) -> Result<File, BootError> {
     let failed = |error| BootError::Data { path: folder.into(), error };
     fs::create_dir_all(folder).map_err(failed)?;
     let file = File::options()

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use engine::settings::{self, SettingsError, Span};
 use engine::shard::IoKind;
 use engine::telemetry::LogSettings;
+use engine::tls::{self, Acceptor, CertificateSettings, ClientCertificates};
 use engine::{dns, storage};
 use mail::delivery::route::Routes;
 use mail::delivery::settings::RouteSettings;
 use mail::queue::QUEUES_MAX;
-use mail::{delivery, policy, queue};
+use mail::{delivery, directory, policy, queue};
 use proto::types::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,12 +35,22 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where mail comes in; one table a listener.
     pub listener: Vec<ListenerSettings>,
+    /// Certificates, and whom we believe.
+    pub tls: tls::Settings,
     /// Whose mail is passed on.
     pub relay: policy::Settings,
     /// What strangers may use up. Every limit is for each connection or message that it names.
     pub limits: LimitSettings,
     /// How long mail is kept and when it is tried again.
     pub queue: queue::Settings,
+    /// Domains, accounts and aliases of our own: `ringpost domain`, `account`, `alias`, `group`.
+    pub directory: directory::Settings,
+    /// How passwords are hashed, and by how many threads.
+    pub passwords: directory::PasswordSettings,
+    /// What happens to those who guess passwords. A client is an IPv4 address or an IPv6 /64. Nobody
+    /// can lock others out: an account that is attacked becomes slow for clients it does not know,
+    /// but only the guessing client is blocked, and one that logged in lately is neither.
+    pub guessing: directory::GuessSettings,
     /// How mail leaves.
     pub delivery: delivery::settings::Settings,
     /// Ways that some mail takes instead of the MX of its domain; one table a route.
@@ -99,9 +110,13 @@ impl Default for Settings {
         Self {
             server: ServerSettings::default(),
             listener: vec![ListenerSettings::default()],
+            tls: tls::Settings::default(),
             relay: policy::Settings::default(),
             limits: LimitSettings::default(),
             queue: queue::Settings::default(),
+            directory: directory::Settings::default(),
+            passwords: directory::PasswordSettings::default(),
+            guessing: directory::GuessSettings::default(),
             delivery: delivery::settings::Settings::default(),
             route: Vec::new(),
             dns: dns::Settings::default(),
@@ -190,9 +205,31 @@ impl Settings {
         u16::try_from(cores).unwrap_or(QUEUES_MAX).min(QUEUES_MAX)
     }
 
+    /// What the directory is told.
+    pub(super) fn directory_parts(&self) -> directory::Parts {
+        directory::Parts {
+            settings: self.directory.clone(),
+            passwords: self.passwords.clone(),
+            guessing: self.guessing.clone(),
+        }
+    }
+
     /// What the SMTP door is told.
-    pub(super) fn told<'a>(&'a self, hostname: &'a str) -> Told<'a> {
-        Told { hostname, listeners: &self.listener, limits: &self.limits, relay: &self.relay }
+    pub(super) fn told<'a>(
+        &'a self,
+        hostname: &'a str,
+        acceptors: &'a [Option<Acceptor>],
+    ) -> Told<'a> {
+        let Self { listener, limits, relay, .. } = self;
+        Told { hostname, listeners: listener, acceptors, limits, relay }
+    }
+
+    /// The certificates of a listener: its own, or everybody's.
+    pub(super) fn certificates<'a>(
+        &'a self,
+        listener: &'a ListenerSettings,
+    ) -> &'a [CertificateSettings] {
+        if listener.certificate.is_empty() { &self.tls.certificate } else { &listener.certificate }
     }
 
     /// These settings, with everything that only a restart changes as it is in `running`.
@@ -209,7 +246,11 @@ impl Settings {
             storage: running.storage,
             log: LogSettings { level, ..running.log },
             admin: running.admin,
+            tls: tls::Settings { check_every: running.tls.check_every, ..self.tls },
             relay: self.relay,
+            directory: self.directory,
+            passwords: self.passwords.live(running.passwords),
+            guessing: self.guessing,
             queue: self.queue,
             delivery: self.delivery,
             route: self.route,
@@ -220,15 +261,28 @@ impl Settings {
     fn faults(&self) -> Vec<String> {
         let mut faults = self.limits.faults();
         faults.extend(self.queue.faults());
+        faults.extend(self.directory.faults());
+        faults.extend(self.passwords.faults());
+        faults.extend(self.guessing.faults());
+        faults.extend(self.dns.faults());
         let mut note = |result: Result<(), String>| faults.extend(result.err());
         let hostname = self.hostname();
         let named = Domain::parse(&hostname).map(drop);
         note(named.map_err(|error| format!("server.hostname: {hostname:?}: {error}")));
-        note(Rules::compile(&self.told(&hostname)).map(drop));
+        note(Rules::compile(&self.told(&hostname, &[])).map(drop));
         let routes = Routes::compile(&self.route, self.delivery.port).map(drop);
         note(routes.map_err(|error| error.to_string()));
         if self.listener.is_empty() {
             note(Err("no [[listener]]: mail could not come in".to_owned()));
+        }
+        for (index, listener) in self.listener.iter().enumerate() {
+            let asks = listener.client_certificates != ClientCertificates::Ignore;
+            if asks && listener.client_ca_file.as_os_str().is_empty() {
+                let path = format!("listener[{index}].client_ca_file");
+                note(Err(format!(
+                    "{path}: name the authorities that clients' certificates are from"
+                )));
+            }
         }
         if self.server.shards > QUEUES_MAX {
             note(Err(format!("server.shards is at most {QUEUES_MAX}")));

@@ -11,7 +11,9 @@ use std::time::Duration;
 use engine::dns::Resolver;
 use engine::shard::{Shard, now_ms, sleep};
 use engine::telemetry::{Events, Level, note};
-use mail::delivery::{self, Delivery, mx::Own};
+use engine::tls::Connector;
+use mail::delivery::{self, Delivery, mx::Own, tls::outcomes::Outcomes};
+use mail::directory::Login;
 use mail::queue::{self, Answer, Command, Queue, QueueError, Snapshot, orphans, queue_dir};
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,6 +25,10 @@ use crate::smtpd::{self, Door, Protocol, Rules};
 const ADOPTED_LOOK_MS: u64 = 5_000;
 /// How often the small figures are taken.
 const FIGURES_MS: u64 = 1_000;
+/// How often it is written what became of TLS.
+const OUTCOMES_MS: u64 = 5 * 60 * 1_000;
+/// How often MTA-STS policies are looked through for old ones.
+const POLICIES_MS: u64 = 60 * 60 * 1_000;
 /// Of the time to drain, what the doors leave to deliveries at least.
 const DELIVERY_DRAIN_MIN: Duration = Duration::from_secs(2);
 
@@ -103,6 +109,10 @@ impl Rooms {
             own: own_names(&house, &settings),
             hostname: house.hostname.as_str().into(),
             resolver: Resolver::new(&settings.dns).map_err(|error| format!("dns: {error}"))?,
+            connector: connector(&settings)?,
+            policies: house.policies.clone(),
+            outcomes: Outcomes::open(&settings.server.data_dir, shard.index())
+                .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?,
             sites: Arc::clone(&house.sites),
             metrics: Arc::clone(&figures.delivery),
         })
@@ -110,9 +120,11 @@ impl Rooms {
         let door = Door::new(smtpd::Parts {
             shard: shard.clone(),
             queue: own.clone(),
+            accounts: Arc::clone(&house.accounts),
+            login: Login::new(Arc::clone(&house.accounts), events.clone()),
             gate: Arc::clone(&house.gate),
             metrics: Arc::clone(&figures.smtp),
-            rules: Rules::compile(&settings.told(&house.hostname))?,
+            rules: Rules::compile(&settings.told(&house.hostname, &house.acceptors.load()))?,
         });
         for (number, listener) in settings.listener.iter().enumerate() {
             let address = listener.address;
@@ -139,6 +151,22 @@ impl Rooms {
         });
         let rooms = Rc::clone(self);
         self.shard.spawn(async move { rooms.look_after().await });
+        let delivery = self.delivery.clone();
+        self.shard.spawn(async move {
+            loop {
+                sleep(OUTCOMES_MS).await;
+                delivery.write_tls_outcomes().await;
+            }
+        });
+        if self.shard.index() == 0 {
+            let delivery = self.delivery.clone();
+            self.shard.spawn(async move {
+                loop {
+                    sleep(POLICIES_MS).await;
+                    delivery.refresh_policies().await;
+                }
+            });
+        }
     }
 
     /// Takes the small figures, and removes adopted queues once they are empty.
@@ -194,12 +222,16 @@ impl Rooms {
             queue.reload(Arc::clone(&queue_settings));
         }
         // Both were compiled once when the file was judged.
-        match Rules::compile(&settings.told(&self.house.hostname)) {
+        match Rules::compile(&settings.told(&self.house.hostname, &self.house.acceptors.load())) {
             Ok(rules) => self.door.reload(rules),
             Err(error) => note(Level::Error, error),
         }
         let delivery_settings = Arc::new(settings.delivery.clone());
-        if let Err(error) = self.delivery.reload(delivery_settings, &settings.route) {
+        let reloaded = connector(&settings).and_then(|connector| {
+            let reloaded = self.delivery.reload(delivery_settings, &settings.route, connector);
+            reloaded.map_err(|error| error.to_string())
+        });
+        if let Err(error) = reloaded {
             note(Level::Error, error);
         }
     }
@@ -220,6 +252,11 @@ impl Rooms {
         }
         self.events.flush();
     }
+}
+
+/// What TLS connections are opened with.
+fn connector(settings: &Settings) -> Result<Rc<Connector>, String> {
+    Connector::new(&settings.tls.ca_file).map(Rc::new).map_err(|error| format!("tls: {error}"))
 }
 
 fn index(shard: &Shard) -> u16 {

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use mail::queue::{Filter, MessageId};
 
+use super::directory::arguments::{
+    AccountVerb, AliasVerb, AuditArgs, DomainVerb, ExportArgs, GroupVerb, ImportArgs,
+};
+
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 not done, 2 wrong usage, 3 no server answers.
 
@@ -37,11 +41,42 @@ pub(super) enum Verb {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
+    /// Find out what would happen
+    Check {
+        #[command(subcommand)]
+        verb: CheckVerb,
+    },
     /// See and change what is queued
     Queue {
         #[command(subcommand)]
         verb: QueueVerb,
     },
+    /// Domains whose addresses are ours
+    Domain {
+        #[command(subcommand)]
+        verb: DomainVerb,
+    },
+    /// Mailboxes and logins
+    Account {
+        #[command(subcommand)]
+        verb: AccountVerb,
+    },
+    /// Other names for addresses
+    Alias {
+        #[command(subcommand)]
+        verb: AliasVerb,
+    },
+    /// Lists of members with an address
+    Group {
+        #[command(subcommand)]
+        verb: GroupVerb,
+    },
+    /// Add domains, accounts, aliases and groups from a file
+    Import(ImportArgs),
+    /// Write all domains, accounts, aliases and groups, with their hashes
+    Export(ExportArgs),
+    /// Show who changed what in the directory, and when
+    Audit(AuditArgs),
     /// Show health, counters and latencies of the running server
     Status {
         /// Show it again and again, every SECONDS
@@ -72,6 +107,18 @@ pub(super) enum ConfigVerb {
     },
     /// Print every setting with its explanation and default
     Reference,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum CheckVerb {
+    /// Say which TLS policy mail to a domain gets, from which records
+    Tls {
+        /// The recipient domain
+        domain: String,
+        /// Also connect to every host and try its TLS
+        #[arg(long)]
+        connect: bool,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -11,6 +11,7 @@ use std::{
 
 use engine::shard::{Brake, Budget, Listener, Shard, Stream, now_ms, sleep};
 use engine::telemetry::{Level, note};
+use mail::directory::{Accounts, Login};
 use mail::queue::Queue;
 use proto::types::{Enhanced, Moment, Reply};
 use slab::Slab;
@@ -38,6 +39,10 @@ pub struct Parts {
     pub shard: Shard,
     /// Where messages go.
     pub queue: Queue,
+    /// Whose addresses are ours, and who may log in.
+    pub accounts: Arc<Accounts>,
+    /// Logins on this shard.
+    pub login: Login,
     /// Counts clients for the whole process.
     pub gate: Arc<Gate>,
     /// Its numbers.
@@ -54,6 +59,8 @@ pub struct Door(Rc<Inner>);
 pub(super) struct Inner {
     pub shard: Shard,
     pub queue: Queue,
+    pub accounts: Arc<Accounts>,
+    pub login: Login,
     pub gate: Arc<Gate>,
     pub metrics: Arc<Metrics>,
     pub budget: Budget,
@@ -81,13 +88,15 @@ impl Door {
     /// A door that is still shut.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { shard, queue, gate, metrics, rules } = parts;
+        let Parts { shard, queue, accounts, login, gate, metrics, rules } = parts;
         // The block that a message is read through comes on top, so that a message of the largest
         // size fits into memory of that size.
         let memory = rules.limits.memory_per_shard.as_usize().saturating_add(BLOCK_BYTES);
         Self(Rc::new(Inner {
             shard,
             queue,
+            accounts,
+            login,
             gate,
             metrics,
             budget: Budget::new(memory),

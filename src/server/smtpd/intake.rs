@@ -4,10 +4,12 @@
 //! the buffer that the queue stores; the buffer never has room that the shard's budget has not
 //! given. How it fails: 452 4.3.1, and the rest of the message is swallowed.
 
+use std::iter;
+
 use bytes::Bytes;
 use engine::shard::{Budget, Permit};
 use mail::queue::MessageId;
-use proto::text::{Trace, scan_header, write_received};
+use proto::text::{Mending, Missing, Trace, mend_header, scan_header, write_received};
 use proto::types::{Enhanced, Reply, Timestamp};
 
 use super::door::BLOCK_BYTES;
@@ -30,6 +32,8 @@ pub(super) struct Intake {
     permit: Permit,
     /// For the block that the connection reads through meanwhile.
     _block: Permit,
+    /// Octets of our Received field.
+    trace_bytes: usize,
     /// It could not be kept whole: what still comes is of no use.
     spoilt: bool,
 }
@@ -49,7 +53,8 @@ impl Intake {
         let permit = budget.try_take(room).ok_or(MEMORY_SPENT)?;
         let mut message = Vec::with_capacity(room);
         write_received(trace, &mut message);
-        Ok(Self { id, message, permit, _block: block, spoilt: false })
+        let trace_bytes = message.len();
+        Ok(Self { id, message, permit, _block: block, trace_bytes, spoilt: false })
     }
 
     /// Adds a piece. An error is told once; the message is given up then, and its memory with it.
@@ -81,6 +86,32 @@ impl Intake {
         Ok(())
     }
 
+    /// Mends what a mail program left to us (RFC 6409 §8), if `permits` finds nothing in the header
+    /// that forbids it.
+    pub fn mend(
+        &mut self,
+        missing: &Missing<'_>,
+        permits: impl FnOnce(&Mending) -> Result<(), Reply>,
+    ) -> Result<(), Reply> {
+        let (trace, text) = self.message.split_at(self.trace_bytes);
+        let mending = mend_header(text, missing);
+        permits(&mending)?;
+        if mending.is_nothing() {
+            return Ok(());
+        }
+        let pieces = || iter::once(trace).chain(mending.pieces(text));
+        let room = pieces().map(<[u8]>::len).sum::<usize>() + b"\r\n".len();
+        // Both are there for a moment.
+        if !self.permit.grow(room) {
+            return Err(MEMORY_SPENT);
+        }
+        let mut mended = Vec::with_capacity(room);
+        pieces().for_each(|piece| mended.extend_from_slice(piece));
+        self.message = mended;
+        self.permit.shrink_to(room);
+        Ok(())
+    }
+
     /// The message as it is stored, the permit that covers it, and how many Received fields it came
     /// with. BDAT may end without CRLF (RFC 3030), which the next hop's DATA could not express.
     pub fn finish(mut self) -> Result<(Bytes, Permit, u32), Reply> {
@@ -96,8 +127,9 @@ impl Intake {
 pub(super) fn trace<'a>(
     by: &'a str,
     id: &'a str,
-    peer: std::net::IpAddr,
+    peer: Option<std::net::IpAddr>,
     machine: &'a proto::smtp::server::Server,
+    tls: Option<&'a str>,
     at: Timestamp,
 ) -> Trace<'a> {
     let for_ = match machine.recipients() {
@@ -105,12 +137,12 @@ pub(super) fn trace<'a>(
         _ => None,
     };
     Trace {
-        helo: machine.helo(),
+        helo: if peer.is_some() { machine.helo() } else { by },
         peer,
         peer_name: None,
         by,
         with: machine.with(),
-        tls: None,
+        tls,
         id,
         for_,
         at,
@@ -124,7 +156,7 @@ mod tests {
     fn begin(declared: Option<u64>, budget: &Budget) -> Result<Intake, Reply> {
         let trace = Trace {
             helo: "client.test",
-            peer: [192, 0, 2, 7].into(),
+            peer: Some([192, 0, 2, 7].into()),
             peer_name: None,
             by: "mx.test",
             with: "ESMTP",

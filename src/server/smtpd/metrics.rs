@@ -21,6 +21,14 @@ pub struct Metrics {
     pub refused: Counter,
     /// Messages put off because the memory of the shard was spent.
     pub memory_spent: Counter,
+    /// Recipients refused: ours, and unknown.
+    pub unknown: Counter,
+    /// Logins that succeeded.
+    pub logins: Counter,
+    /// Handshakes that came to TLS.
+    pub tls: Counter,
+    /// Handshakes that failed.
+    pub tls_failed: Counter,
     /// Connections that ended because the peer was silent for too long.
     pub timeouts: Counter,
 }
@@ -35,6 +43,10 @@ impl Measured for Metrics {
         sheet.counter("smtp.relay_denied", &self.relay_denied);
         sheet.counter("smtp.refused", &self.refused);
         sheet.counter("smtp.memory_spent", &self.memory_spent);
+        sheet.counter("smtp.unknown_recipients", &self.unknown);
+        sheet.counter("smtp.logins", &self.logins);
+        sheet.counter("smtp.tls", &self.tls);
+        sheet.counter("smtp.tls_failed", &self.tls_failed);
         sheet.counter("smtp.timeouts", &self.timeouts);
     }
 }

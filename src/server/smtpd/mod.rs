@@ -5,20 +5,27 @@
 //! said that it is on stable storage; whatever a client does is bounded by [`LimitSettings`] before
 //! it is done. How it fails: the client hears 4yz or 5yz; a panic ends its connection alone.
 //!
-//! `door` accepts and drains, `session` drives one connection, `intake` takes in one message, `proxy`
-//! reads PROXY headers, `gate` counts clients over all shards, `rules` are the settings compiled.
+//! `door` accepts and drains, `session` drives one connection, `decide` answers what its machine asks
+//! (`login` who it is, `submit` what they may, `ways` where it goes), `intake` takes in one message,
+//! `proxy` reads PROXY headers, `gate` counts clients over all shards, `rules` are the settings compiled.
 
+mod decide;
 mod door;
 mod gate;
 mod intake;
+mod login;
 mod metrics;
 mod proxy;
 mod rules;
 mod session;
 mod settings;
+mod submit;
+mod ways;
 
 pub use door::{Door, Parts};
 pub use gate::Gate;
 pub use metrics::Metrics;
 pub use rules::{Rules, Told};
-pub use settings::{LimitSettings, LineEndings, ListenerSettings, Protocol};
+pub use settings::{
+    Kind, LimitSettings, LineEndings, ListenerSettings, MechanismName, Protocol, TlsMode,
+};

@@ -4,10 +4,14 @@
 
 use std::{net::IpAddr, rc::Rc};
 
+use engine::tls::Acceptor;
 use mail::policy::{self, Networks, Relay};
+use proto::sasl::{self, Mechanism, Mechanisms};
 use proto::smtp::server::{self as machine, Profile};
 
-use super::settings::{LimitSettings, LineEndings, ListenerSettings, Protocol};
+use super::settings::{
+    Kind, LimitSettings, LineEndings, ListenerSettings, MechanismName, Protocol, TlsMode,
+};
 
 /// What follows our name in the greeting.
 const BANNER: &str = "Ringpost";
@@ -19,6 +23,8 @@ pub struct Told<'a> {
     pub hostname: &'a str,
     /// Where to listen and how.
     pub listeners: &'a [ListenerSettings],
+    /// Of each listener, what it takes TLS with; none where there is no TLS.
+    pub acceptors: &'a [Option<Acceptor>],
     /// What strangers may use up.
     pub limits: &'a LimitSettings,
     /// Whose mail is passed on.
@@ -38,6 +44,14 @@ pub struct Rules {
 #[derive(Debug)]
 pub(super) struct Entrance {
     pub profile: Rc<Profile>,
+    /// What TLS is taken with.
+    pub acceptor: Option<Acceptor>,
+    /// TLS comes before the greeting.
+    pub is_implicit: bool,
+    /// It is for users.
+    pub is_submission: bool,
+    /// The addresses of users stay secret.
+    pub hides_client: bool,
     /// Balancers whose PROXY header is believed, and required.
     balancers: Option<Networks>,
 }
@@ -54,6 +68,10 @@ impl Rules {
                 .map_err(|error| format!("listener[{index}].proxy_from: {error}"))?;
             Ok(Entrance {
                 profile: Rc::new(profile(told, listener)),
+                acceptor: told.acceptors.get(index).cloned().flatten(),
+                is_implicit: listener.tls == TlsMode::Implicit,
+                is_submission: listener.kind == Kind::Submission,
+                hides_client: listener.hide_client,
                 balancers: (!listener.proxy_from.is_empty()).then_some(balancers),
             })
         };
@@ -92,6 +110,8 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
             recipients_max: limits.recipients_per_message,
             messages_max: limits.messages_per_connection,
             errors_max: limits.errors_per_connection,
+            auth_failures_max: limits.auth_failures_per_connection,
+            sasl: sasl::Limits::default(),
             command_bytes_max: limits.command_line.as_usize(),
             text_line_bytes_max: limits.text_line.as_usize(),
             header_bytes_max: limits.header.as_usize(),
@@ -100,6 +120,27 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
             message_timeout: limits.message_timeout.get(),
             session_timeout: limits.session_timeout.get(),
         },
-        starttls: false,
+        starttls: listener.tls == TlsMode::Starttls,
+        mechanisms: mechanisms(listener),
+        auth_in_the_clear: false,
+        auth_required: listener.kind == Kind::Submission,
+        require_tls: listener.tls != TlsMode::None,
+        future_release_max: Some(listener.future_release_max.get())
+            .filter(|span| listener.kind == Kind::Submission && !span.is_zero()),
+    }
+}
+
+/// What a listener lets users log in with.
+fn mechanisms(listener: &ListenerSettings) -> Mechanisms {
+    let named = |name: &MechanismName| match name {
+        MechanismName::Plain => Mechanism::Plain,
+        MechanismName::Login => Mechanism::Login,
+        MechanismName::ScramSha256 => Mechanism::ScramSha256,
+        MechanismName::ScramSha256Plus => Mechanism::ScramSha256Plus,
+        MechanismName::External => Mechanism::External,
+    };
+    match (listener.kind, listener.auth.as_slice()) {
+        (Kind::Submission, []) => Mechanism::ALL.into_iter().collect(),
+        (_, names) => names.iter().map(named).collect(),
     }
 }

@@ -1,20 +1,26 @@
 //! One connection: puts the socket, the machine, the policy and the queue together.
 //!
-//! The machine decides what is said, this loop only reads, sends and waits. What must stay true:
+//! The machine decides what is said, this loop only reads, sends and waits; `decide` has the answers to
+//! its questions. What must stay true:
 //! everything that pipelined commands are answered leaves in one send; a read or send is never
 //! dropped (its deadline ends it); a message that fails half way is swallowed to its end.
 
 use std::{net::IpAddr, rc::Rc};
 
 use engine::shard::{Stream, now_ms, wall_ms};
-use proto::smtp::server::{Answer, Question, Server, Step};
-use proto::types::{Moment, Reply, Timestamp};
+use engine::telemetry::{Level, note};
+use engine::tls::{Acceptor, Channel};
+use mail::directory::Identity;
+use proto::sasl;
+use proto::smtp::server::{Question, Server, Step};
+use proto::types::{Moment, Timestamp};
 
 use super::door::{Inner, Place, turned_away};
 use super::gate::{Pass, Refused};
-use super::intake::{self, Intake, MEMORY_SPENT};
+use super::intake::Intake;
 use super::proxy;
 use super::rules::Rules;
+use super::ways::Ways;
 
 /// Octets read at once while waiting for a command: the kernel holds this much a connection.
 const COMMAND_READ_BYTES: usize = 1 << 10;
@@ -26,28 +32,36 @@ const OUT_KEPT_BYTES_MAX: usize = 2 << 10;
 const LINGER_MS: u64 = 1_000;
 const LINGER_BYTES: usize = 64 << 10;
 
-struct Session {
-    door: Rc<Inner>,
-    rules: Rc<Rules>,
+pub(super) struct Session {
+    pub door: Rc<Inner>,
+    pub rules: Rc<Rules>,
+    pub listener: usize,
     place: Place,
     _pass: Pass,
-    stream: Stream,
+    pub stream: Stream,
     /// Who the client is: the other end, or whom a PROXY header named.
-    client: IpAddr,
-    machine: Server,
+    pub client: IpAddr,
+    pub machine: Server,
     input: Vec<u8>,
     /// `input` is one of the door's blocks.
     has_block: bool,
     /// Octets of `input` that the machine has taken.
     taken: usize,
-    out: Vec<u8>,
-    intake: Option<Intake>,
+    pub out: Vec<u8>,
+    pub intake: Option<Intake>,
+    /// Who has logged in.
+    pub account: Option<Box<Identity>>,
+    /// Where the mail of recipients goes that are ours.
+    pub ways: Ways,
 }
 
 /// What the loop waits for.
 enum Next {
     Read,
     Commit,
+    /// The machine asked something whose answer takes time.
+    Ask(Question),
+    Upgrade,
     Close,
 }
 
@@ -66,13 +80,18 @@ pub(super) async fn serve(door: Rc<Inner>, listener: usize, mut stream: Stream) 
     let machine = Server::new(Rc::clone(&entrance.profile), Moment(now_ms()));
     match door.gate.enter(client, &rules.limits) {
         Ok(pass) => {
-            let mut session = Session::open(door, rules, machine, pass, stream, client, input);
-            if session.run().await {
+            let mut session =
+                Session::open(door, rules, listener, machine, pass, stream, client, input);
+            if session.start().await && session.run().await {
                 session.stream.linger(LINGER_MS, LINGER_BYTES).await;
             }
         }
         Err(refused) => {
             door.metrics.turned_away.inc();
+            if entrance.is_implicit {
+                // A handshake would cost more than the connection that is refused.
+                return;
+            }
             let out = refusal(machine, refused);
             stream.deadline().set(now_ms() + LINGER_MS);
             if stream.send(out).await.0.is_ok() {
@@ -89,23 +108,24 @@ fn refusal(mut machine: Server, refused: Refused) -> Vec<u8> {
 }
 
 impl Session {
-    /// Greets. Whatever is borrowed or moved in an async function keeps room in its future for as
-    /// long as the connection lasts, so the session is put together here.
+    /// Whatever is borrowed or moved in an async function keeps room in its future for as long as the
+    /// connection lasts, so the session is put together here.
+    #[allow(clippy::too_many_arguments)] // each is a part of it
     fn open(
         door: Rc<Inner>,
         rules: Rc<Rules>,
-        mut machine: Server,
+        listener: usize,
+        machine: Server,
         pass: Pass,
         stream: Stream,
         client: IpAddr,
         input: Vec<u8>,
     ) -> Self {
-        let mut out = Vec::with_capacity(OUT_BYTES);
-        machine.greet(Moment(now_ms()), &mut out);
         Self {
             place: door.enter(&stream),
             door,
             rules,
+            listener,
             _pass: pass,
             stream,
             client,
@@ -113,9 +133,23 @@ impl Session {
             input,
             has_block: false,
             taken: 0,
-            out,
+            out: Vec::with_capacity(OUT_BYTES),
             intake: None,
+            account: None,
+            ways: Ways::default(),
         }
+    }
+
+    /// Greets; behind a handshake where TLS comes first. False when that failed.
+    async fn start(&mut self) -> bool {
+        let is_implicit =
+            self.rules.entrance(self.listener).is_some_and(|entrance| entrance.is_implicit);
+        if is_implicit && !self.upgrade().await {
+            return false;
+        }
+        self.machine.set_clock(Moment(now_ms()), Timestamp(wall_ms()));
+        self.machine.greet(Moment(now_ms()), &mut self.out);
+        true
     }
 
     /// Drives the machine to its end; whether the peer is there still, and its last words are to
@@ -123,9 +157,25 @@ impl Session {
     async fn run(&mut self) -> bool {
         loop {
             let next = self.advance();
-            if let Next::Commit = next {
-                self.commit().await;
-                continue;
+            match next {
+                Next::Commit => {
+                    self.commit().await;
+                    continue;
+                }
+                // Boxed: few connections ask, and all would keep room for it.
+                Next::Ask(question) => {
+                    // A password may stand there.
+                    self.input[..self.taken].fill(0);
+                    Box::pin(self.consider(question)).await;
+                    continue;
+                }
+                Next::Upgrade => {
+                    if self.send().await && self.upgrade().await {
+                        continue;
+                    }
+                    return false;
+                }
+                Next::Read | Next::Close => {}
             }
             // A stopping server lets a message come to its end, and waits for no further command.
             let is_last = matches!(next, Next::Close) || self.is_to_stop();
@@ -133,13 +183,44 @@ impl Session {
                 return false;
             }
             if is_last {
-                return !self.machine.has_quit();
+                return self.part().await;
             }
             if !self.read().await {
                 // The peer has gone, or what it should know is in `out`.
-                return !self.out.is_empty() && self.send().await && !self.machine.has_quit();
+                return !self.out.is_empty() && self.send().await && self.part().await;
             }
         }
+    }
+
+    /// After the last word: whether the peer may still be talking, so that it has to be listened to for
+    /// ours to arrive. TLS has an end of its own.
+    async fn part(&mut self) -> bool {
+        if self.machine.has_quit() {
+            self.stream.say_goodbye().await;
+        }
+        !self.machine.has_quit()
+    }
+
+    /// The handshake; what came before it is forgotten by the machine.
+    async fn upgrade(&mut self) -> bool {
+        let acceptor =
+            self.rules.entrance(self.listener).and_then(|entrance| entrance.acceptor.as_ref());
+        let Some(Ok(channel)) = acceptor.map(Acceptor::channel) else { return false };
+        self.stream.deadline().set(self.machine.deadline().0);
+        // Behind STARTTLS there is nothing: the machine saw to it (CVE-2011-0411).
+        let received = self.input.split_off(0);
+        let Err(error) = self.stream.secure(channel, received).await else {
+            self.door.metrics.tls.inc();
+            self.machine.upgraded();
+            self.account = None;
+            if let Some(tls) = self.stream.tls() {
+                self.machine.set_channel(channel_of(tls));
+            }
+            return true;
+        };
+        self.door.metrics.tls_failed.inc();
+        note(Level::Debug, format_args!("no TLS with {}: {error}", self.client));
+        false
     }
 
     /// Feeds the machine until something has to be waited for.
@@ -170,74 +251,19 @@ impl Session {
                 }
                 Step::Ask(question) => {
                     self.taken += used;
-                    let answer =
-                        self.decide(question).map_or_else(Answer::Refuse, |()| Answer::Accept);
+                    let Some(answer) = self.decide(question) else { return Next::Ask(question) };
                     if self.machine.answer(now, answer, &mut self.out) == Step::Close {
                         return Next::Close;
                     }
                 }
-                // STARTTLS is not offered yet: TLS will wrap the stream here.
-                Step::Upgrade | Step::Close => return Next::Close,
-            }
-        }
-    }
-
-    fn decide(&mut self, question: Question) -> Result<(), Reply> {
-        match question {
-            Question::Sender => self.door.queue.can_accept(),
-            Question::Recipient => {
-                let Some(candidate) = self.machine.candidate() else { return Ok(()) };
-                let permitted = self.rules.relay.permits(self.client, &candidate.address);
-                if permitted.is_err() {
-                    self.door.metrics.relay_denied.inc();
+                Step::Upgrade => {
+                    self.input.clear();
+                    self.taken = 0;
+                    return Next::Upgrade;
                 }
-                permitted
+                Step::Close => return Next::Close,
             }
-            Question::Data => self.begin_message(),
-            Question::Commit => Ok(()),
         }
-    }
-
-    fn begin_message(&mut self) -> Result<(), Reply> {
-        self.intake = None;
-        let id = self.door.queue.next_id();
-        let name = id.to_string();
-        let at = Timestamp(wall_ms());
-        let trace = intake::trace(&self.rules.hostname, &name, self.client, &self.machine, at);
-        let begun = Intake::begin(id, &trace, self.machine.declared_size(), &self.door.budget);
-        if begun.is_err() {
-            self.door.metrics.memory_spent.inc();
-        }
-        self.intake = Some(begun?);
-        Ok(())
-    }
-
-    /// The message is whole: it goes to the queue, and the client hears what became of it.
-    async fn commit(&mut self) {
-        let answer = match self.store().await {
-            Ok(id) => Answer::Queued(id),
-            Err(reply) => {
-                self.door.metrics.refused.inc();
-                Answer::Refuse(reply)
-            }
-        };
-        // The step is `Close` after one error too many: `feed` says so again.
-        self.machine.answer(Moment(now_ms()), answer, &mut self.out);
-    }
-
-    async fn store(&mut self) -> Result<String, Reply> {
-        let intake = self.intake.take().ok_or(MEMORY_SPENT)?;
-        let id = intake.id;
-        let (message, _permit, hops) = intake.finish()?;
-        self.rules.relay.permits_hops(hops)?;
-        let origin = self.client.to_string();
-        let mut envelope = self.machine.take_envelope(Timestamp(wall_ms()), &origin);
-        envelope.size = message.len() as u64;
-        let size = envelope.size;
-        self.door.queue.accept(id, envelope, message).await.map_err(|error| error.reply())?;
-        self.door.metrics.messages.inc();
-        self.door.metrics.octets.add(size);
-        Ok(id.to_string())
     }
 
     fn is_to_stop(&mut self) -> bool {
@@ -312,6 +338,15 @@ impl Session {
     }
 }
 
+/// What SASL may know of a channel.
+fn channel_of(tls: &Channel) -> sasl::Channel {
+    sasl::Channel {
+        exporter: tls.binding(),
+        end_point: None,
+        certificate: tls.client_addresses().into_iter().next(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -325,7 +360,7 @@ mod tests {
     #[test]
     fn a_connection_is_small() {
         let (session, future) = (size_of::<Session>(), future_bytes(serve));
-        assert!(session <= 768, "{session} octets");
+        assert!(session <= 832, "{session} octets");
         assert!(future <= 2048, "{future} octets");
     }
 }

@@ -3,8 +3,10 @@
 //! Every doc comment below becomes the text of `config/reference.toml`, so each gives its reason.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use engine::settings::{Bytes, Span};
+use engine::tls::{CertificateSettings, ClientCertificates};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,48 @@ pub enum Protocol {
     Smtp,
     /// LMTP, RFC 2033: one reply a recipient after the message.
     Lmtp,
+}
+
+/// What a listener is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Mail from other servers, and from networks that may relay.
+    #[default]
+    Relay,
+    /// Mail from users, RFC 6409.
+    Submission,
+}
+
+/// How a user may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MechanismName {
+    /// RFC 4616, under TLS only.
+    Plain,
+    /// Obsolete, but some programs know nothing else; under TLS only.
+    Login,
+    /// RFC 7677: the password is never sent.
+    #[serde(rename = "scram-sha-256")]
+    ScramSha256,
+    /// The same, bound to the TLS connection.
+    #[serde(rename = "scram-sha-256-plus")]
+    ScramSha256Plus,
+    /// A client certificate that names the account.
+    External,
+}
+
+/// When a connection is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TlsMode {
+    /// Never.
+    None,
+    /// When the client says STARTTLS (RFC 3207).
+    #[default]
+    Starttls,
+    /// From its first octet (RFC 8314).
+    Implicit,
 }
 
 /// What to do with a bare CR or LF, which RFC 5321 forbids.
@@ -36,6 +80,10 @@ pub enum LineEndings {
 pub struct ListenerSettings {
     /// Address and port, e.g. "0.0.0.0:25" or "[::]:25". Every shard listens on it (SO_REUSEPORT).
     pub address: SocketAddr,
+    /// "relay" for mail between servers; "submission" for users' programs (RFC 6409, ports 587 and 465):
+    /// nobody sends without logging in, sender addresses must be the account's own or granted to it,
+    /// the limits an hour of account and domain hold, and what is missing in a header is put in.
+    pub kind: Kind,
     /// "smtp", or "lmtp" (RFC 2033) for a front end that wants one reply a recipient.
     pub protocol: Protocol,
     /// Networks of load balancers that speak the PROXY protocol (v1 or v2) to this listener. When
@@ -45,15 +93,41 @@ pub struct ListenerSettings {
     /// What to do with a bare CR or LF: "refuse", or "fix" for old clients that send them. Either
     /// way only CRLF.CRLF ends a message, which is what stops SMTP smuggling.
     pub line_endings: LineEndings,
+    /// "starttls" offers it to whoever asks; "implicit" begins with TLS, as port 465 does; "none".
+    pub tls: TlsMode,
+    /// How users may log in: "plain", "login", "scram-sha-256", "scram-sha-256-plus", "external". Empty:
+    /// all of them where the kind is "submission", none where it is "relay".
+    pub auth: Vec<MechanismName>,
+    /// Leaves the address of a client that has logged in out of the Received field: where a user is when
+    /// they write is nobody's business, but without it abuse is harder to trace.
+    pub hide_client: bool,
+    /// How long a user may have a message held before it leaves (FUTURERELEASE, RFC 4865); "0 s" does not
+    /// offer it. On listeners for submission only.
+    pub future_release_max: Span,
+    /// Certificates of this listener alone, instead of those in [tls].
+    pub certificate: Vec<CertificateSettings>,
+    /// Whether clients are asked for a certificate: "ignore", "ask" (it may have none), "require".
+    pub client_certificates: ClientCertificates,
+    /// A PEM file of the authorities that clients' certificates are verified with; needed when they
+    /// are asked for one.
+    pub client_ca_file: PathBuf,
 }
 
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 2525)),
+            kind: Kind::default(),
             protocol: Protocol::default(),
             proxy_from: Vec::new(),
             line_endings: LineEndings::default(),
+            tls: TlsMode::default(),
+            auth: Vec::new(),
+            hide_client: false,
+            future_release_max: Span::hours(7 * 24),
+            certificate: Vec::new(),
+            client_certificates: ClientCertificates::default(),
+            client_ca_file: PathBuf::new(),
         }
     }
 }
@@ -79,6 +153,9 @@ pub struct LimitSettings {
     pub recipients_per_message: u32,
     /// Wrong or refused commands before a connection is closed with 421: ends dictionary attacks.
     pub errors_per_connection: u32,
+    /// Failed logins before a connection is closed with 421; guessing is also slowed and blocked over
+    /// all connections, see [guessing].
+    pub auth_failures_per_connection: u32,
     /// Octets of a command line with its CRLF. RFC 5321 §4.5.3.1.4 asks for 512, extensions for
     /// more: RFC 3461 alone adds 500 to RCPT.
     pub command_line: Bytes,
@@ -111,6 +188,7 @@ impl Default for LimitSettings {
             messages_per_connection: 1_000,
             recipients_per_message: 1_000,
             errors_per_connection: 20,
+            auth_failures_per_connection: 3,
             command_line: Bytes(4 << 10),
             text_line: Bytes(16 << 10),
             header: Bytes(256 << 10),
