@@ -52,6 +52,8 @@ fn envelope() -> Envelope {
         arrived: Timestamp(wall_ms()),
         size: BODY_BYTES as u64,
         origin: "192.0.2.1".into(),
+        require_tls: false,
+        hold_until: None,
     }
 }
 

@@ -26,5 +26,5 @@ mod stage;
 pub mod table;
 pub mod trial;
 pub mod verdict;
-mod wire;
+pub mod wire;
 pub mod words;

@@ -15,7 +15,7 @@ const RECIPES: [(&str, &str); 8] = [
     ("haraka", include_str!("../recipes/haraka.toml")),
 ];
 
-const SCENARIOS: [(&str, &str); 9] = [
+const SCENARIOS: [(&str, &str); 10] = [
     ("isp-mixed", include_str!("../scenarios/isp-mixed.toml")),
     ("bulk-newsletter", include_str!("../scenarios/bulk-newsletter.toml")),
     ("tiny-burst", include_str!("../scenarios/tiny-burst.toml")),
@@ -24,6 +24,7 @@ const SCENARIOS: [(&str, &str); 9] = [
     ("thousand-sites", include_str!("../scenarios/thousand-sites.toml")),
     ("many-idle-connections", include_str!("../scenarios/many-idle-connections.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
+    ("tls", include_str!("../scenarios/tls.toml")),
     ("peers", include_str!("../scenarios/peers.toml")),
 ];
 

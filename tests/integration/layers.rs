@@ -7,12 +7,15 @@ use std::{
 };
 
 /// A crate and the one folder that may name it.
-const DOORS: [(&str, &str); 7] = [
+const DOORS: [(&str, &str); 10] = [
     ("tokio_uring", "src/engine/shard"),
     ("io_uring", "src/engine/shard"),
     ("rocksdb", "src/engine/storage"),
     ("hickory_resolver", "src/engine/dns"),
     ("rustls", "src/engine/tls"),
+    ("tokio_rustls", "src/engine/tls"),
+    ("webpki", "src/engine/tls"),
+    ("hyper", "src/engine/tls"),
     ("mail_auth", "src/mail/authentication"),
     ("ppp", "src/server/smtpd"),
 ];

@@ -9,6 +9,7 @@ mod harness;
 
 mod config;
 mod crash;
+mod directory_cli;
 mod diskfull;
 mod dns;
 mod drain;
@@ -21,3 +22,6 @@ mod proxy;
 mod queue_cli;
 mod reload;
 mod smuggling;
+mod submission;
+mod tls;
+mod tls_policy;

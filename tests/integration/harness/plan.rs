@@ -9,6 +9,9 @@ pub struct Listener {
     pub protocol: &'static str,
     pub proxy_from: Vec<&'static str>,
     pub line_endings: &'static str,
+    pub tls: &'static str,
+    /// Further lines of its table.
+    pub lines: Vec<String>,
 }
 
 /// What a test wants of its server.
@@ -24,6 +27,8 @@ pub struct Plan {
     pub nameservers: Vec<SocketAddr>,
     /// `section`, `key = value`.
     pub lines: Vec<(&'static str, String)>,
+    /// Whole tables, as they are written.
+    pub tables: Vec<String>,
 }
 
 impl Plan {
@@ -42,6 +47,7 @@ impl Plan {
             domains: vec![],
             routes: vec![],
             nameservers: vec![],
+            tables: vec![],
             lines: vec![
                 ("storage", "memory = \"64 MiB\"".into()),
                 ("delivery", "site_backoff_first = \"1 s\"".into()),
@@ -101,17 +107,19 @@ impl Plan {
         for (name, lines) in &sections {
             writeln!(text, "[{name}]\n{}\n", lines.join("\n")).unwrap();
         }
-        for Listener { port, protocol, proxy_from, line_endings } in &self.listeners {
+        for Listener { port, protocol, proxy_from, line_endings, tls, lines } in &self.listeners {
+            let lines = lines.join("\n");
             writeln!(
                 text,
                 "[[listener]]\naddress = \"127.0.0.1:{port}\"\nprotocol = {protocol:?}\n\
-                 proxy_from = {proxy_from:?}\nline_endings = {line_endings:?}\n"
+                 proxy_from = {proxy_from:?}\nline_endings = {line_endings:?}\ntls = {tls:?}\n{lines}\n"
             )
             .unwrap();
         }
         for (matching, via) in &self.routes {
             writeln!(text, "[[route]]\nmatch = {matching:?}\nvia = {via:?}\n").unwrap();
         }
+        text.push_str(&self.tables.join("\n\n"));
         text
     }
 }
@@ -123,6 +131,8 @@ impl Listener {
             protocol: "smtp",
             proxy_from: vec![],
             line_endings: "refuse",
+            tls: "starttls",
+            lines: vec![],
         }
     }
 }

@@ -56,12 +56,22 @@ impl Postbox {
 
     /// Many next hops that keep what they get together.
     pub fn at_all(sites: Vec<(SocketAddr, Rules)>) -> Self {
+        Self::of(sites, None)
+    }
+
+    /// A next hop that offers STARTTLS.
+    pub fn with_tls(config: Arc<rustls::ServerConfig>) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], super::free_port()));
+        Self::of(vec![(address, Rules::default())], Some(config))
+    }
+
+    fn of(sites: Vec<(SocketAddr, Rules)>, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let kept = Kept::default();
         let keeping = Arc::clone(&kept);
         let keep = move |delivery: &sink::Delivery<'_>| {
             keeping.lock().unwrap().push((Instant::now(), delivery.into()));
         };
-        let hop = Hop { sites, inbox: Arc::new(keep), tls: None, dns: None, seed: 1 };
+        let hop = Hop { sites, inbox: Arc::new(keep), tls, dns: None, seed: 1 };
         let sink = Sink::start(hop, &Cores::Free(1)).expect("a sink");
         Self { sink, kept }
     }
