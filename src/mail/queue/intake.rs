@@ -8,7 +8,6 @@ use std::{rc::Rc, time::Instant};
 use bytes::Bytes;
 use engine::storage::Commit;
 use proto::types::{Envelope, Reply};
-use smallvec::{SmallVec, smallvec};
 
 use super::record::{self, BODY, META};
 use super::{Inner, MessageId, Queue, QueueError};
@@ -19,8 +18,8 @@ const OVERHEAD_BYTES: usize = 256;
 const RECIPIENT_BYTES: usize = 64;
 
 /// A message under its id, or several that differ by their envelopes: they are kept together or not
-/// at all.
-pub type Envelopes = SmallVec<[(MessageId, Envelope); 1]>;
+/// at all. Not inline: every connection would keep room for it in its future.
+pub type Envelopes = Vec<(MessageId, Envelope)>;
 
 /// A message whose commit is under way.
 struct Arrival {
@@ -60,7 +59,7 @@ impl Queue {
         envelope: Envelope,
         message: Bytes,
     ) -> Result<(), QueueError> {
-        self.accept_all(smallvec![(id, envelope)], message).await
+        self.accept_all(vec![(id, envelope)], message).await
     }
 
     /// Takes a message that goes on under several envelopes, all of them or none: what is forwarded has

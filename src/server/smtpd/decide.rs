@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use engine::shard::{now_ms, wall_ms};
 use engine::tls::Channel;
-use mail::directory::Resolution;
+use mail::directory::{Identity, Resolution};
 use proto::smtp::server::{Answer, Question};
 use proto::text::Missing;
 use proto::types::{Moment, Reply, Timestamp};
@@ -65,9 +65,14 @@ impl Session {
         judgement.answer
     }
 
+    /// Who has logged in: proved it, and went through with the exchange.
+    fn logged_in(&self) -> Option<&Identity> {
+        self.account.as_deref().filter(|_| self.machine.identity().is_some())
+    }
+
     fn permits_sender(&mut self) -> Result<(), Reply> {
         self.ways.clear();
-        if let Some(account) = &self.account {
+        if let Some(account) = self.logged_in() {
             submit::permits_sender(account, self.machine.sender())?;
         }
         self.door.queue.can_accept()
@@ -90,7 +95,7 @@ impl Session {
             self.door.metrics.unknown.inc();
             return Err(refusal.clone());
         }
-        if is_ours == Ok(true) || self.account.is_some() {
+        if is_ours == Ok(true) || self.logged_in().is_some() {
             return Ok(());
         }
         let permitted = self.rules.relay.permits(self.client, &candidate.address);
@@ -102,7 +107,7 @@ impl Session {
 
     fn begin_message(&mut self) -> Result<(), Reply> {
         self.intake = None;
-        if let Some(account) = &self.account {
+        if let Some(account) = self.logged_in() {
             submit::takes_allowance(account, self.machine.recipients().len())?;
         }
         let id = self.door.queue.next_id();
@@ -122,7 +127,7 @@ impl Session {
 
     /// Where a user is when they write is nobody's business, if the administrator says so.
     fn hides_client(&self) -> bool {
-        self.account.is_some()
+        self.logged_in().is_some()
             && self.rules.entrance(self.listener).is_some_and(|entrance| entrance.hides_client)
     }
 
@@ -145,7 +150,7 @@ impl Session {
         let id = intake.id;
         let (message, _permit, hops) = intake.finish()?;
         self.rules.relay.permits_hops(hops)?;
-        let origin = match &self.account {
+        let origin = match self.logged_in() {
             Some(account) => format!("{} {}", self.client, account.account),
             None => self.client.to_string(),
         };
@@ -164,7 +169,7 @@ impl Session {
     fn mend(&self, intake: &mut Intake) -> Result<(), Reply> {
         let is_submission =
             self.rules.entrance(self.listener).is_some_and(|entrance| entrance.is_submission);
-        let Some(account) = self.account.as_ref().filter(|_| is_submission) else { return Ok(()) };
+        let Some(account) = self.logged_in().filter(|_| is_submission) else { return Ok(()) };
         let id = intake.id.to_string();
         let missing = Missing {
             date: Timestamp(wall_ms()),

@@ -144,7 +144,7 @@ impl Session {
     async fn start(&mut self) -> bool {
         let is_implicit =
             self.rules.entrance(self.listener).is_some_and(|entrance| entrance.is_implicit);
-        if is_implicit && !self.upgrade().await {
+        if is_implicit && !Box::pin(self.upgrade()).await {
             return false;
         }
         self.machine.set_clock(Moment(now_ms()), Timestamp(wall_ms()));
@@ -170,7 +170,7 @@ impl Session {
                     continue;
                 }
                 Next::Upgrade => {
-                    if self.send().await && self.upgrade().await {
+                    if self.send().await && Box::pin(self.upgrade()).await {
                         continue;
                     }
                     return false;
@@ -201,7 +201,8 @@ impl Session {
         !self.machine.has_quit()
     }
 
-    /// The handshake; what came before it is forgotten by the machine.
+    /// The handshake; what came before it is forgotten by the machine. Boxed by who calls it: the
+    /// library's part of a connection has two KiB.
     async fn upgrade(&mut self) -> bool {
         let acceptor =
             self.rules.entrance(self.listener).and_then(|entrance| entrance.acceptor.as_ref());
