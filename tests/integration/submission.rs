@@ -199,21 +199,16 @@ fn gsasl_logs_in_by_scram_bound_to_the_channel() {
     let world = World::new();
     let ca = world.authority.ca();
     let try_mechanism = |mechanism: &str, password: &str| {
-        let port = world.starttls();
-        let output = run_program(
-            "gsasl",
-            &[
-                "--smtp",
-                "--client",
-                "--verbose",
-                &format!("--mechanism={mechanism}"),
-                &format!("--x509-ca-file={ca}"),
-                "--authentication-id=joe@ours.test",
-                &format!("--password={password}"),
-                "localhost",
-                &port,
-            ],
-        );
+        let (port, ca) = (world.starttls(), format!("--x509-ca-file={ca}"));
+        let (mechanism, password) =
+            (format!("--mechanism={mechanism}"), format!("--password={password}"));
+        let mut arguments = vec!["--smtp", "--client", &mechanism, &password, &ca];
+        // Where it could bind to the channel, it does not do without unless it is told.
+        if !mechanism.ends_with("-PLUS") {
+            arguments.push("--no-cb");
+        }
+        arguments.extend(["--authentication-id=joe@ours.test", "localhost", &port]);
+        let output = run_program("gsasl", &arguments);
         format!(
             "{}{}",
             String::from_utf8_lossy(&output.stdout),
