@@ -34,7 +34,7 @@ fn account(number: u64) -> Record {
         hash: Some(format!("$argon2id$v=19$m=19456,t=2,p=1${}${hash}", base64(&octets[..16]))),
         scram: Some(ScramSecrets {
             iterations: 100_000,
-            salt: octets[..16].to_vec(),
+            salt: octets[..16].into(),
             stored_key: octets[..].try_into().unwrap(),
             server_key: octets[..].try_into().unwrap(),
         }),

@@ -296,14 +296,9 @@ impl Login {
     }
 
     fn decoy(&self, named: &Named) -> ScramSecrets {
-        let derived = |what: &str| self.accounts.secret.derived(what, named.text.as_bytes());
-        let rules = self.accounts.rules.load();
-        ScramSecrets {
-            iterations: rules.parameters.scram_iterations.max(4096),
-            salt: derived("scram salt")[..16].to_vec(),
-            stored_key: derived("scram stored key"),
-            server_key: derived("scram server key"),
-        }
+        let secret = self.accounts.secret.derived("scram", b"");
+        let iterations = self.accounts.rules.load().parameters.scram_iterations.max(4096);
+        ScramSecrets::decoy(&secret, &named.text, iterations)
     }
 
     fn note(&self, named: &Named, client: IpAddr, reason: &str) {

@@ -202,7 +202,7 @@ impl<'a> Packed<'a> {
             hash: form.hash.map(|hash| hash.to_text()),
             scram: form.scram.map(|scram| ScramSecrets {
                 iterations: scram.iterations,
-                salt: scram.salt.to_vec(),
+                salt: scram.salt.into(),
                 stored_key: scram.stored_key,
                 server_key: scram.server_key,
             }),
@@ -283,7 +283,7 @@ mod tests {
             hash: Some("{SSHA}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=".into()),
             scram: Some(ScramSecrets {
                 iterations: 4096,
-                salt: vec![1; 16],
+                salt: [1; 16].into(),
                 stored_key: [2; 32],
                 server_key: [3; 32],
             }),

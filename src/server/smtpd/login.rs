@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use mail::directory::{Admission, Identity as Account, Login, ScramSecrets, Verdict};
+use mail::directory::{Admission, Identity as Account, Login, Verdict};
 use proto::sasl::{self, Identity, Nonce, Proof};
 use proto::smtp::server::Answer;
 use proto::types::{Enhanced, Reply};
@@ -55,12 +55,7 @@ async fn secrets(authentication: &str, login: &Login, client: IpAddr) -> Judgeme
     }
     let (secrets, nonce) = (login.scram(authentication).await, mail::directory::nonce());
     Judgement::of(match (secrets, nonce) {
-        (Ok(secrets), Some(nonce)) => {
-            let ScramSecrets { iterations, salt, stored_key, server_key } = secrets;
-            let salt = salt.into();
-            let secrets = sasl::ScramSecrets { iterations, salt, stored_key, server_key };
-            sasl::Answer::Secrets(Box::new(secrets), Nonce::new(&nonce))
-        }
+        (Ok(secrets), Some(nonce)) => sasl::Answer::Secrets(Box::new(secrets), Nonce::new(&nonce)),
         _ => sasl::Answer::Unavailable,
     })
 }

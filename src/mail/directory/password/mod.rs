@@ -8,15 +8,15 @@
 
 mod argon;
 mod scheme;
-mod scram;
 #[cfg(test)]
 mod tests;
 
 use aws_lc_rs::rand;
+use proto::sasl::prepare_password;
 
 pub(super) use argon::PackedHash;
 pub use argon::Scratch;
-pub use scram::ScramSecrets;
+pub use proto::sasl::ScramSecrets;
 
 use argon::ArgonHash;
 use scheme::Scheme;
@@ -64,8 +64,11 @@ pub fn make(
     if password.chars().any(char::is_control) {
         return Err("a password has no control characters".into());
     }
-    let hash = hash(password.as_bytes(), parameters, &mut Scratch::default())?;
-    Ok((hash, scram_of(password.as_bytes(), parameters)?))
+    // As logins bring it: they may spell one `é` in two ways (RFC 8265).
+    let password = prepare_password(password).ok_or("nobody can have this password")?;
+    let password = password.as_str().as_bytes();
+    let hash = hash(password, parameters, &mut Scratch::default())?;
+    Ok((hash, scram_of(password, parameters)?))
 }
 
 /// An argon2id hash in PHC form, with a salt of its own.
@@ -88,7 +91,8 @@ pub(super) fn scram_of(
         return Ok(None);
     }
     let salt = random::<SALT_OCTETS>()?;
-    Ok(Some(ScramSecrets::derive(password, &salt, parameters.scram_iterations)))
+    let password = str::from_utf8(password).unwrap_or_default();
+    Ok(ScramSecrets::derive(password, &salt, parameters.scram_iterations))
 }
 
 /// Octets that nobody can guess.

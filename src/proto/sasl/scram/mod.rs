@@ -7,6 +7,7 @@
 
 mod message;
 mod secrets;
+mod text;
 
 use data_encoding::BASE64;
 use sha2::{Digest, Sha256};

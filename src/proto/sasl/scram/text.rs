@@ -1,64 +1,18 @@
-//! What a server keeps for SCRAM-SHA-256 (RFC 5802 §3, RFC 7677): enough to verify, not to log in.
-//!
-//! As a text it is Dovecot's: `iterations,salt,stored-key,server-key`, each in base64.
+//! SCRAM secrets as a text: Dovecot's, `iterations,salt,stored-key,server-key`, each but the first in
+//! base64. What is read is bounded, since it may come from a file that somebody else wrote.
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use aws_lc_rs::{digest, hmac, pbkdf2};
 use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::ScramSecrets;
 
 /// Octets of a salt at most.
 const SALT_OCTETS_MAX: usize = 64;
 const ITERATIONS_MAX: u32 = 5_000_000;
 const PREFIX: &str = "{SCRAM-SHA-256}";
-
-/// The secrets of one account.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ScramSecrets {
-    /// Iterations of PBKDF2.
-    pub iterations: u32,
-    /// Its salt.
-    pub salt: Vec<u8>,
-    /// SHA-256 of the client key.
-    pub stored_key: [u8; 32],
-    /// The server key.
-    pub server_key: [u8; 32],
-}
-
-impl ScramSecrets {
-    /// Derives them from a password that needs no preparation.
-    #[must_use]
-    pub fn derive(password: &[u8], salt: &[u8], iterations: u32) -> Self {
-        let rounds = NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN);
-        let mut salted = [0; 32];
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt, password, &mut salted);
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &salted);
-        let client_key = hmac::sign(&key, b"Client Key");
-        let stored_key = digest::digest(&digest::SHA256, client_key.as_ref());
-        let server_key = hmac::sign(&key, b"Server Key");
-        Self {
-            iterations: rounds.get(),
-            salt: salt.to_vec(),
-            stored_key: array(stored_key.as_ref()),
-            server_key: array(server_key.as_ref()),
-        }
-    }
-}
-
-/// SHA-256 has 32 octets.
-fn array(octets: &[u8]) -> [u8; 32] {
-    octets.try_into().unwrap_or_default()
-}
-
-/// Without the secrets.
-impl fmt::Debug for ScramSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScramSecrets").field("iterations", &self.iterations).finish_non_exhaustive()
-    }
-}
 
 impl fmt::Display for ScramSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,7 +44,7 @@ impl FromStr for ScramSecrets {
         else {
             return Err(MALFORMED);
         };
-        Ok(Self { iterations, salt, stored_key, server_key })
+        Ok(Self { iterations, salt: salt.into(), stored_key, server_key })
     }
 }
 
