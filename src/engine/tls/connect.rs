@@ -11,7 +11,10 @@ use rustls::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    crypto::{
+        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+        verify_tls13_signature,
+    },
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
@@ -20,7 +23,7 @@ use super::{Channel, TlsError, certificate, error::broken};
 /// Sessions that are remembered, so that the next connection to a host is cheap.
 const SESSIONS_MAX: usize = 1024;
 
-/// The client's side; one a shard.
+/// The client's side; one a process.
 pub struct Connector {
     provider: Arc<CryptoProvider>,
     any: Arc<ClientConfig>,
@@ -46,18 +49,10 @@ impl Connector {
     /// The file cannot be read. That the system has none is an error only for whoever needs one.
     pub fn new(ca_file: &Path) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let schemes = provider.signature_verification_algorithms.supported_schemes();
-        let anyone = Arc::new(Anyone { provider: Arc::clone(&provider), schemes });
+        let anyone = Arc::new(Anyone(provider.signature_verification_algorithms));
         let mut any = config(&provider, anyone)?;
         any.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
-        let roots = roots(ca_file)?;
-        let web = if roots.is_empty() {
-            None
-        } else {
-            let built =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-            Some(built.build().map_err(|_| TlsError::NoAuthority)?)
-        };
+        let web = web(ca_file, &provider)?;
         Ok(Self { provider, any: Arc::new(any), web })
     }
 
@@ -73,7 +68,7 @@ impl Connector {
             Trust::Names(names) => {
                 let web =
                     self.web.clone().ok_or(TlsError::NoAuthority).map_err(io::Error::other)?;
-                Arc::new(self.strict(Arc::new(Named { web, names: names.clone() }))?)
+                Arc::new(self.strict(Arc::new(Named::new(web, names.clone())))?)
             }
             Trust::Verifier(verifier) => Arc::new(self.strict(Arc::clone(verifier))?),
         };
@@ -118,12 +113,23 @@ pub(super) fn roots(ca_file: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+/// Verifies by the authorities of `ca_file`, or the system's; `None` when there are none.
+pub(super) fn web(
+    ca_file: &Path,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<WebPkiServerVerifier>>, TlsError> {
+    let roots = roots(ca_file)?;
+    if roots.is_empty() {
+        return Ok(None);
+    }
+    let builder =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
+    builder.build().map(Some).map_err(|_| TlsError::NoAuthority)
+}
+
 /// Looks at no certificate; that the peer has its key is proved all the same.
 #[derive(Debug)]
-struct Anyone {
-    provider: Arc<CryptoProvider>,
-    schemes: Vec<SignatureScheme>,
-}
+struct Anyone(WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for Anyone {
     fn verify_server_cert(
@@ -143,8 +149,7 @@ impl ServerCertVerifier for Anyone {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        verify_tls12_signature(message, certificate, signed, &self.0)
     }
 
     fn verify_tls13_signature(
@@ -153,23 +158,26 @@ impl ServerCertVerifier for Anyone {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        verify_tls13_signature(message, certificate, signed, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes.clone()
+        self.0.supported_schemes()
     }
 }
 
 /// WebPKI, for any of several names.
 #[derive(Debug)]
-struct Named {
+pub(super) struct Named {
     web: Arc<WebPkiServerVerifier>,
     names: Vec<Box<str>>,
 }
 
 impl Named {
+    pub fn new(web: Arc<WebPkiServerVerifier>, names: Vec<Box<str>>) -> Self {
+        Self { web, names }
+    }
+
     /// The names to look for: a pattern stands for the host's own name, if that is below it.
     fn wanted(&self, host: &ServerName<'_>) -> Vec<ServerName<'static>> {
         let host = host.to_str();
@@ -234,8 +242,7 @@ impl ServerCertVerifier for Named {
 #[cfg(test)]
 pub(super) fn with_certificate(own: CertificateDer<'static>, key: Vec<u8>) -> Arc<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let schemes = provider.signature_verification_algorithms.supported_schemes();
-    let anyone = Arc::new(Anyone { provider: Arc::clone(&provider), schemes });
+    let anyone = Arc::new(Anyone(provider.signature_verification_algorithms));
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key).into();
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

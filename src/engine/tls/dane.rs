@@ -165,7 +165,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// Those of the names that a certificate can be for.
-pub(super) fn server_names(names: &[Box<str>]) -> Vec<ServerName<'static>> {
+fn server_names(names: &[Box<str>]) -> Vec<ServerName<'static>> {
     names.iter().filter_map(|name| ServerName::try_from(name.to_string()).ok()).collect()
 }
 

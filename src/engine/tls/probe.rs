@@ -9,11 +9,10 @@ use std::{
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{
+        WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
     },
-    crypto::aws_lc_rs,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio::net::TcpStream;
@@ -23,7 +22,11 @@ use x509_parser::{
     prelude::{FromDer, X509Certificate},
 };
 
-use super::{TlsError, connect::roots, dane};
+use super::{
+    TlsError,
+    connect::{Named, web},
+    dane,
+};
 use crate::dns::Tlsa;
 
 /// The names in a certificate that are shown.
@@ -96,34 +99,26 @@ pub async fn probe(
 #[derive(Debug)]
 struct Witness {
     judge: Option<Arc<dyn ServerCertVerifier>>,
-    /// For the judge; those of DANE are the verifier's own.
-    names: Vec<ServerName<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
     fault: Mutex<Option<String>>,
 }
 
 impl Witness {
+    /// With the judge that a delivery has.
     fn new(expectation: Expectation) -> Result<Self, String> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let (judge, names): (Option<Arc<dyn ServerCertVerifier>>, _) = match expectation {
-            Expectation::Any => (None, Vec::new()),
+        let judge: Option<Arc<dyn ServerCertVerifier>> = match expectation {
+            Expectation::Any => None,
             Expectation::Names(ca_file, names) => {
-                let roots = roots(&ca_file).map_err(|error| error.to_string())?;
-                if roots.is_empty() {
-                    return Err(TlsError::NoAuthority.to_string());
-                }
-                let judge = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-                (Some(judge.build().map_err(|error| error.to_string())?), names)
+                let web = web(&ca_file, &provider).and_then(|web| web.ok_or(TlsError::NoAuthority));
+                Some(Arc::new(Named::new(web.map_err(|error| error.to_string())?, names)))
             }
             Expectation::Dane(records, names) => {
-                (Some(Arc::new(dane::Verifier::new(&records, &names))), Vec::new())
+                Some(Arc::new(dane::Verifier::new(&records, &names)))
             }
         };
-        let names = dane::server_names(&names);
-        Ok(Self { judge, names, fault: Mutex::default() })
-    }
-
-    fn algorithms() -> rustls::crypto::WebPkiSupportedAlgorithms {
-        aws_lc_rs::default_provider().signature_verification_algorithms
+        let algorithms = provider.signature_verification_algorithms;
+        Ok(Self { judge, algorithms, fault: Mutex::default() })
     }
 }
 
@@ -137,16 +132,9 @@ impl ServerCertVerifier for Witness {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let Some(judge) = &self.judge else { return Ok(ServerCertVerified::assertion()) };
-        let names =
-            if self.names.is_empty() { std::slice::from_ref(server_name) } else { &self.names };
-        let mut fault = None;
-        for name in names {
-            match judge.verify_server_cert(leaf, intermediates, name, ocsp, now) {
-                Ok(_) => return Ok(ServerCertVerified::assertion()),
-                Err(error) => fault = Some(error.to_string()),
-            }
-        }
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        let judged = judge.verify_server_cert(leaf, intermediates, server_name, ocsp, now);
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) =
+            judged.err().map(|error| error.to_string());
         Ok(ServerCertVerified::assertion())
     }
 
@@ -156,7 +144,7 @@ impl ServerCertVerifier for Witness {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls12_signature(message, leaf, signed, &Self::algorithms())
+        verify_tls12_signature(message, leaf, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -165,11 +153,11 @@ impl ServerCertVerifier for Witness {
         leaf: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        rustls::crypto::verify_tls13_signature(message, leaf, signed, &Self::algorithms())
+        verify_tls13_signature(message, leaf, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        Self::algorithms().supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

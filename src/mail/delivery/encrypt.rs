@@ -4,7 +4,7 @@
 //! only an opportunity (RFC 7435), mail goes without it rather than not at all. How it fails:
 //! [`Unopened::Insecure`], with what the log and a later report need.
 
-use std::{io, rc::Rc};
+use std::io;
 
 use engine::tls::{Channel, Connector, Fault, Trust};
 use proto::smtp::client::{Outcome, Stage};
@@ -77,7 +77,7 @@ pub(super) enum Unopened {
 
 /// What a connection is made secure with.
 pub(super) struct Security<'a> {
-    pub connector: &'a Rc<Connector>,
+    pub connector: &'a Connector,
     pub demand: &'a Demand,
     /// The host's name, or its address when it has none.
     pub host: &'a str,

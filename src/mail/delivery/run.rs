@@ -50,7 +50,7 @@ pub struct Parts {
     /// The shard's resolver.
     pub resolver: Resolver,
     /// Opens TLS connections.
-    pub connector: Rc<Connector>,
+    pub connector: Arc<Connector>,
     /// MTA-STS policies, shared by all shards; `None`: nobody's are heeded.
     pub policies: Option<Arc<Policies>>,
     /// Where it is counted what became of TLS.
@@ -77,7 +77,7 @@ pub(super) struct Core {
     pub policies: Option<Arc<Policies>>,
     pub outcomes: Outcomes,
     hostname: Rc<str>,
-    connector: RefCell<Rc<Connector>>,
+    connector: RefCell<Arc<Connector>>,
     plan: RefCell<Rc<Plan>>,
     sites: Arc<SiteTable>,
     berths: Cell<u32>,
@@ -168,7 +168,7 @@ impl Delivery {
         &self,
         settings: Arc<Settings>,
         routes: &[RouteSettings],
-        connector: Rc<Connector>,
+        connector: Arc<Connector>,
     ) -> Result<(), RouteError> {
         let plan = Plan::compile(settings, routes, &self.0.hostname)?;
         self.0.connector.replace(connector);
@@ -267,8 +267,8 @@ impl Core {
         Rc::clone(&self.plan.borrow())
     }
 
-    pub fn connector(&self) -> Rc<Connector> {
-        Rc::clone(&self.connector.borrow())
+    pub fn connector(&self) -> Arc<Connector> {
+        Arc::clone(&self.connector.borrow())
     }
 
     /// The policy of this kind that `domain` has, as reports show it.

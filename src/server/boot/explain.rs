@@ -3,7 +3,7 @@
 //! It looks up for itself, with the settings of the file; a running server is not asked. Of its data
 //! directory only the MTA-STS policies are used, when they can be read.
 
-use std::{rc::Rc, sync::Arc};
+use std::sync::Arc;
 
 use engine::dns::Resolver;
 use engine::shard::{Shard, probe, start};
@@ -56,7 +56,7 @@ fn delivery(shard: Shard, settings: &Settings) -> Result<Delivery, String> {
         own: Own::default(),
         hostname: settings.hostname().as_str().into(),
         resolver: Resolver::new(&settings.dns).map_err(|error| error.to_string())?,
-        connector: Rc::new(connector),
+        connector: Arc::new(connector),
         policies: policies.map(Arc::new),
         outcomes: Outcomes::default(),
         sites: Arc::new(SiteTable::new(1)),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use engine::shard::Backend;
 use engine::telemetry::{Level, Log, Measured, Sheet, note};
-use engine::tls::{Acceptor, Keeper, TlsError, https::Https};
+use engine::tls::{Acceptor, Connector, Keeper, TlsError, https::Https};
 use engine::{storage, telemetry::Counter};
 use mail::delivery::{self, SiteTable, tls::policies::Policies};
 use mail::directory::{Accounts, Writer};
@@ -23,6 +23,8 @@ pub(super) struct House {
     pub keeper: Keeper,
     /// Of each listener, what it takes TLS with.
     pub acceptors: ArcSwap<Vec<Option<Acceptor>>>,
+    /// What TLS connections are opened with.
+    pub connector: ArcSwap<Connector>,
     pub backend: Backend,
     pub gate: Arc<Gate>,
     pub sites: Arc<SiteTable>,
@@ -72,11 +74,13 @@ impl House {
         let hostname = settings.hostname();
         let keeper = Keeper::open(&settings.server.data_dir, &hostname)?;
         let acceptors = acceptors(&keeper, &settings)?;
+        let connector = Connector::new(&settings.tls.ca_file)?;
         let policies = policies(&settings);
         Ok(Self {
             hostname,
             keeper,
             acceptors: ArcSwap::from_pointee(acceptors),
+            connector: ArcSwap::from_pointee(connector),
             settings: ArcSwap::from_pointee(settings),
             backend,
             gate: Gate::new(),
@@ -90,9 +94,11 @@ impl House {
         })
     }
 
-    /// Reads the certificates that `settings` name, for connections from now on.
+    /// Reads the certificates and authorities that `settings` name, for connections from now on.
     pub fn renew_certificates(&self, settings: &Settings) -> Result<(), TlsError> {
+        let connector = Connector::new(&settings.tls.ca_file)?;
         self.acceptors.store(Arc::new(acceptors(&self.keeper, settings)?));
+        self.connector.store(Arc::new(connector));
         Ok(())
     }
 

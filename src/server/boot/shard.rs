@@ -11,7 +11,6 @@ use std::time::Duration;
 use engine::dns::Resolver;
 use engine::shard::{Shard, now_ms, sleep};
 use engine::telemetry::{Events, Level, note};
-use engine::tls::Connector;
 use mail::delivery::{self, Delivery, mx::Own, tls::outcomes::Outcomes};
 use mail::directory::Login;
 use mail::queue::{self, Answer, Command, Queue, QueueError, Snapshot, orphans, queue_dir};
@@ -109,7 +108,7 @@ impl Rooms {
             own: own_names(&house, &settings),
             hostname: house.hostname.as_str().into(),
             resolver: Resolver::new(&settings.dns).map_err(|error| format!("dns: {error}"))?,
-            connector: connector(&settings)?,
+            connector: house.connector.load_full(),
             policies: house.policies.clone(),
             outcomes: Outcomes::open(&settings.server.data_dir, shard.index())
                 .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?,
@@ -227,11 +226,8 @@ impl Rooms {
             Err(error) => note(Level::Error, error),
         }
         let delivery_settings = Arc::new(settings.delivery.clone());
-        let reloaded = connector(&settings).and_then(|connector| {
-            let reloaded = self.delivery.reload(delivery_settings, &settings.route, connector);
-            reloaded.map_err(|error| error.to_string())
-        });
-        if let Err(error) = reloaded {
+        let connector = self.house.connector.load_full();
+        if let Err(error) = self.delivery.reload(delivery_settings, &settings.route, connector) {
             note(Level::Error, error);
         }
     }
@@ -252,11 +248,6 @@ impl Rooms {
         }
         self.events.flush();
     }
-}
-
-/// What TLS connections are opened with.
-fn connector(settings: &Settings) -> Result<Rc<Connector>, String> {
-    Connector::new(&settings.tls.ca_file).map(Rc::new).map_err(|error| format!("tls: {error}"))
 }
 
 fn index(shard: &Shard) -> u16 {

@@ -127,8 +127,7 @@ impl Session {
 
     /// Where a user is when they write is nobody's business, if the administrator says so.
     fn hides_client(&self) -> bool {
-        self.logged_in().is_some()
-            && self.rules.entrance(self.listener).is_some_and(|entrance| entrance.hides_client)
+        self.logged_in().is_some() && self.entrance().is_some_and(|entrance| entrance.hides_client)
     }
 
     /// The message is whole: it goes to the queue, and the client hears what became of it.
@@ -167,8 +166,7 @@ impl Session {
 
     /// On a listener for submission: the header is judged, and what is missing is put in.
     fn mend(&self, intake: &mut Intake) -> Result<(), Reply> {
-        let is_submission =
-            self.rules.entrance(self.listener).is_some_and(|entrance| entrance.is_submission);
+        let is_submission = self.entrance().is_some_and(|entrance| entrance.is_submission);
         let Some(account) = self.logged_in().filter(|_| is_submission) else { return Ok(()) };
         let id = intake.id.to_string();
         let missing = Missing {

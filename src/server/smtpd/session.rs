@@ -19,7 +19,7 @@ use super::door::{Inner, Place, turned_away};
 use super::gate::{Pass, Refused};
 use super::intake::Intake;
 use super::proxy;
-use super::rules::Rules;
+use super::rules::{Entrance, Rules};
 use super::ways::Ways;
 
 /// Octets read at once while waiting for a command: the kernel holds this much a connection.
@@ -142,8 +142,7 @@ impl Session {
 
     /// Greets; behind a handshake where TLS comes first. False when that failed.
     async fn start(&mut self) -> bool {
-        let is_implicit =
-            self.rules.entrance(self.listener).is_some_and(|entrance| entrance.is_implicit);
+        let is_implicit = self.entrance().is_some_and(|entrance| entrance.is_implicit);
         if is_implicit && !Box::pin(self.upgrade()).await {
             return false;
         }
@@ -192,6 +191,11 @@ impl Session {
         }
     }
 
+    /// The listener that it came by.
+    pub(super) fn entrance(&self) -> Option<&Entrance> {
+        self.rules.entrance(self.listener)
+    }
+
     /// After the last word: whether the peer may still be talking, so that it has to be listened to for
     /// ours to arrive. TLS has an end of its own.
     async fn part(&mut self) -> bool {
@@ -204,8 +208,7 @@ impl Session {
     /// The handshake; what came before it is forgotten by the machine. Boxed by who calls it: the
     /// library's part of a connection has two KiB.
     async fn upgrade(&mut self) -> bool {
-        let acceptor =
-            self.rules.entrance(self.listener).and_then(|entrance| entrance.acceptor.as_ref());
+        let acceptor = self.entrance().and_then(|entrance| entrance.acceptor.as_ref());
         let Some(Ok(channel)) = acceptor.map(Acceptor::channel) else { return false };
         self.stream.deadline().set(self.machine.deadline().0);
         // Behind STARTTLS there is nothing: the machine saw to it (CVE-2011-0411).

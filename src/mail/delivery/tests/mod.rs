@@ -17,7 +17,6 @@ use std::{
     collections::HashMap,
     future::Future,
     net::{Ipv4Addr, SocketAddr},
-    rc::Rc,
     sync::Arc,
     time::Duration,
 };
@@ -308,8 +307,8 @@ impl Setting {
     }
 }
 
-fn connector() -> Rc<Connector> {
-    Rc::new(Connector::new("".as_ref()).unwrap())
+fn connector() -> Arc<Connector> {
+    Arc::new(Connector::new("".as_ref()).unwrap())
 }
 
 fn open_queue(dir: &tempfile::TempDir, events: &Events, metrics: &Arc<queue::Metrics>) -> Queue {
