@@ -54,6 +54,7 @@ fn envelope() -> Envelope {
         origin: "192.0.2.1".into(),
         require_tls: false,
         hold_until: None,
+        authenticity: None,
     }
 }
 

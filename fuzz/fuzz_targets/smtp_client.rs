@@ -28,6 +28,7 @@ fuzz_target!(|data: &[u8]| {
         origin: "fuzz".into(),
         require_tls: false,
         hold_until: None,
+        authenticity: None,
     };
     let job = Job {
         envelope: &envelope,

@@ -1,11 +1,12 @@
 //! Floor 2: the mail itself.
 //!
-//! `directory` knows whose addresses are ours and who may log in; `policy` says who may have mail
+//! `authentication` checks where mail comes from and signs ours; `directory` knows whose addresses are ours and who may log in; `policy` says who may have mail
 //! passed on; `queue` and `delivery` hold, so far, the parts of
 //! themselves that decide without doing: names, settings, routes and orders. The queue never
 //! imports the delivery.
 #![forbid(unsafe_code)]
 
+pub mod authentication;
 pub mod delivery;
 pub mod directory;
 pub mod policy;

@@ -81,6 +81,7 @@ mod tests {
             origin: "test".into(),
             require_tls: false,
             hold_until: None,
+            authenticity: None,
         };
         let mut fresh = Fresh::new(3000);
         let body = Bytes::from(vec![b'x'; 800]);

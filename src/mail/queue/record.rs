@@ -9,8 +9,8 @@
 //!
 //! What must stay true: a key is put once and removed once, so a new state has a new version and
 //! removes the one before it, in the same group. The first octet of a value is the form it is in; a
-//! form that is not known is an error, which holds the message. Envelopes are in form 2, which has
-//! two fields more at its end than form 1; the latter is still read.
+//! form that is not known is an error, which holds the message. Envelopes are in form 3, which has
+//! fields more at its end than the earlier ones; those are still read.
 
 use std::net::SocketAddr;
 
@@ -33,12 +33,11 @@ pub(super) const STATE: usize = 2;
 /// Octets of a reply that a state keeps: a state is written at every attempt.
 const REPLY_BYTES_MAX: usize = 400;
 /// The forms that are written.
-const ENVELOPE_FORM: u8 = 2;
+const ENVELOPE_FORM: u8 = 3;
 const STATE_FORM: u8 = 1;
-/// Envelopes without [`Envelope::require_tls`] and [`Envelope::hold_until`], and what stands there
-/// now when neither was given.
-const OLD_ENVELOPE_FORM: u8 = 1;
-const OLD_ENVELOPE_END: [u8; 2] = [0, 0];
+/// What an envelope of an earlier form lacks at its end, as it stands there when nothing was given:
+/// `authenticity`, and in the first form `require_tls` and `hold_until` as well.
+const MISSING_ENDS: [(u8, &[u8]); 2] = [(1, &[0, 0, 0]), (2, &[0])];
 
 /// What became of one recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,13 +134,11 @@ pub(super) fn write_envelope(envelope: &Envelope, out: &mut Vec<u8>) {
 }
 
 pub(super) fn read_envelope(value: &[u8]) -> Result<Envelope, RecordError> {
-    match value.split_first() {
-        Some((&OLD_ENVELOPE_FORM, rest)) => {
-            let completed = [&[ENVELOPE_FORM], rest, &OLD_ENVELOPE_END].concat();
-            read(ENVELOPE_FORM, &completed)
-        }
-        _ => read(ENVELOPE_FORM, value),
-    }
+    let missing = value.split_first().and_then(|(form, rest)| {
+        let end = MISSING_ENDS.iter().find(|(earlier, _)| earlier == form)?.1;
+        Some([&[ENVELOPE_FORM], rest, end].concat())
+    });
+    read(ENVELOPE_FORM, missing.as_deref().unwrap_or(value))
 }
 
 pub(super) fn read_state(value: &[u8]) -> Result<State, RecordError> {
@@ -205,7 +202,7 @@ pub(super) fn replace_state(id: MessageId, version: u32, state: &State, group: &
 
 #[cfg(test)]
 mod tests {
-    use proto::types::{Address, BodyKind, Notify, Recipient, Ret};
+    use proto::types::{Address, Authenticity, BodyKind, Notify, Recipient, Ret};
 
     use super::*;
 
@@ -227,6 +224,7 @@ mod tests {
             origin: "192.0.2.1".into(),
             require_tls: true,
             hold_until: Some(Timestamp(1000)),
+            authenticity: Some(Authenticity { is_quarantined: true, ..Default::default() }),
         };
         let mut value = b"left over".to_vec();
         write_envelope(&envelope, &mut value);
@@ -248,13 +246,13 @@ mod tests {
         let Op::Put { key, value, .. } = &group[0] else { panic!("a put") };
         assert_eq!(of_state_key(key), Some((MessageId(4), 1)));
         assert_eq!(read_state(value).unwrap(), state);
-        for foreign in [&b""[..], b"\x03xyz", b"\x01\xff\xff\xff\xff", b"\x02\xff\xff\xff\xff"] {
+        for foreign in [&b""[..], b"\x04xyz", b"\x01\xff\xff\xff\xff", b"\x03\xff\xff\xff\xff"] {
             assert!(read_envelope(foreign).is_err() && read_state(foreign).is_err());
         }
         assert_eq!(of_state_key(b"short"), None);
     }
 
-    /// As it was written before envelopes had their last two fields.
+    /// As they were written before envelopes had their last fields.
     #[test]
     fn old_envelopes_are_read() {
         let old = b"\x01\x01\x01a\x00\x06x.test\x00\x00";
@@ -271,8 +269,11 @@ mod tests {
             origin: "o".into(),
             require_tls: false,
             hold_until: None,
+            authenticity: None,
         };
         let old = b"\x01\x01\x01a\x00\x06x.test\x00\x00\x00\x00\x00\x07\x09\x01o";
         assert_eq!(read_envelope(old).unwrap(), envelope);
+        let second = [&b"\x02"[..], &old[1..], b"\x01\x00"].concat();
+        assert!(read_envelope(&second).unwrap().require_tls);
     }
 }

@@ -175,6 +175,7 @@ impl Subject<'_> {
             origin: ORIGIN.into(),
             require_tls: false,
             hold_until: None,
+            authenticity: None,
         };
         Made { id, envelope, message: message.into() }
     }

@@ -26,6 +26,7 @@ fn envelope(ret: Option<Ret>) -> Envelope {
         origin: "test".into(),
         require_tls: false,
         hold_until: None,
+        authenticity: None,
     }
 }
 

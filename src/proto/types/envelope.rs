@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Timestamp};
+use super::{Address, Authenticity, Timestamp};
 
 /// What `BODY=` said (RFC 6152).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,9 +85,17 @@ pub struct Envelope {
     pub require_tls: bool,
     /// Not to be delivered before (RFC 4865).
     pub hold_until: Option<Timestamp>,
+    /// What checks of its origin found; `None` when nobody looked.
+    pub authenticity: Option<Authenticity>,
 }
 
 impl Envelope {
+    /// Policy would have it kept apart until somebody decides.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.authenticity.is_some_and(|found| found.is_quarantined)
+    }
+
     /// When its delivery begins, and the time that it has for that (RFC 4865 §6).
     #[must_use]
     pub fn released(&self) -> Timestamp {
@@ -99,7 +107,7 @@ impl Envelope {
 mod tests {
     use super::*;
 
-    /// The queue completes envelopes of its first form with these two octets.
+    /// The queue completes envelopes of its earlier forms with the last octets of these.
     #[test]
     fn what_was_added_last_is_stored_last() {
         let envelope = Envelope {
@@ -114,8 +122,9 @@ mod tests {
             origin: "o".into(),
             require_tls: false,
             hold_until: None,
+            authenticity: None,
         };
-        let stored = b"\x01\x01a\x00\x06x.test\x00\x00\x00\x00\x00\x07\x09\x01o\x00\x00";
+        let stored = b"\x01\x01a\x00\x06x.test\x00\x00\x00\x00\x00\x07\x09\x01o\x00\x00\x00";
         assert_eq!(postcard::to_stdvec(&envelope).unwrap(), stored);
         assert_eq!(postcard::from_bytes::<Envelope>(stored).unwrap(), envelope);
     }

@@ -182,6 +182,7 @@ async fn accept_all(
         origin: "test".into(),
         require_tls,
         hold_until: None,
+        authenticity: None,
     };
     let id = queue.next_id();
     queue.accept(id, envelope, Bytes::copy_from_slice(text.as_bytes())).await.unwrap();

@@ -95,6 +95,7 @@ fn envelope(recipients: &[&str]) -> Envelope {
         origin: "192.0.2.1".into(),
         require_tls: false,
         hold_until: None,
+        authenticity: None,
     }
 }
 

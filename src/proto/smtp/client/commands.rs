@@ -208,6 +208,7 @@ mod tests {
             origin: "".into(),
             require_tls: false,
             hold_until: None,
+            authenticity: None,
         };
         let write = |envelope: &Envelope, offers: &Offers| {
             let job =
@@ -248,6 +249,7 @@ mod tests {
             origin: "".into(),
             require_tls,
             hold_until: None,
+            authenticity: None,
         };
         fn job(envelope: &Envelope) -> Job<'_> {
             Job { envelope, recipients: &[], size: 10, eight_bit: false, utf8_header: false }

@@ -28,6 +28,7 @@ fn envelope(recipients: &[&str]) -> Envelope {
         origin: "test".into(),
         require_tls: false,
         hold_until: None,
+        authenticity: None,
     }
 }
 

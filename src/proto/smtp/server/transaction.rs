@@ -38,6 +38,7 @@ impl Transaction {
             origin: origin.into(),
             require_tls: self.require_tls,
             hold_until: self.hold_until,
+            authenticity: None,
         }
     }
 }
