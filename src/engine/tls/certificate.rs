@@ -5,13 +5,13 @@ use std::{path::Path, sync::Arc};
 
 use rustls::{
     SignatureAlgorithm,
-    crypto::{CryptoProvider, aws_lc_rs},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
     sign::CertifiedKey,
 };
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::{CertificateSettings, TlsError};
+use super::{CertificateSettings, TlsError, provider::provider};
 
 /// A certificate that can be shown to peers.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Certificate {
         let chain = read_chain(&settings.chain)?;
         let key = PrivateKeyDer::from_pem_file(&settings.key)
             .map_err(|error| content(&settings.key, error, "a private key in PEM"))?;
-        Self::new(chain, key, &aws_lc_rs::default_provider())
+        Self::new(chain, key, &provider())
             .map_err(|what| TlsError::Content { path: settings.chain.clone(), what })
     }
 

@@ -12,13 +12,12 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{
-        CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
-        verify_tls13_signature,
+        CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
     },
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use super::{Channel, TlsError, certificate, error::broken};
+use super::{Channel, TlsError, certificate, error::broken, provider::provider};
 
 /// Sessions that are remembered, so that the next connection to a host is cheap.
 const SESSIONS_MAX: usize = 1024;
@@ -48,7 +47,7 @@ impl Connector {
     /// # Errors
     /// The file cannot be read. That the system has none is an error only for whoever needs one.
     pub fn new(ca_file: &Path) -> Result<Self, TlsError> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let anyone = Arc::new(Anyone(provider.signature_verification_algorithms));
         let mut any = config(&provider, anyone)?;
         any.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
@@ -241,7 +240,7 @@ impl ServerCertVerifier for Named {
 /// A client that shows a certificate, for tests of servers.
 #[cfg(test)]
 pub(super) fn with_certificate(own: CertificateDer<'static>, key: Vec<u8>) -> Arc<ClientConfig> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(provider());
     let anyone = Arc::new(Anyone(provider.signature_verification_algorithms));
     let key = rustls::pki_types::PrivatePkcs8KeyDer::from(key).into();
     let config = ClientConfig::builder_with_provider(provider)

@@ -10,18 +10,16 @@
 
 use std::{fmt, sync::Arc};
 
-use ::aws_lc_rs::digest::{SHA256, SHA512, digest};
+use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{
-        WebPkiSupportedAlgorithms, aws_lc_rs as provider, verify_tls12_signature,
-        verify_tls13_signature,
-    },
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime},
 };
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
+use super::provider::provider;
 use crate::dns::Tlsa;
 
 const DANE_TA: u8 = 2;
@@ -69,7 +67,7 @@ impl Verifier {
         Self {
             records: strongest(records),
             names: server_names(names),
-            algorithms: provider::default_provider().signature_verification_algorithms,
+            algorithms: provider().signature_verification_algorithms,
         }
     }
 

@@ -14,11 +14,11 @@ use hyper::{
     header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, crypto::aws_lc_rs, pki_types::ServerName};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Fault, TlsError, connect::roots};
+use super::{Fault, TlsError, connect::roots, provider::provider};
 
 /// How much of a head is read before it is called nonsense.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -85,7 +85,7 @@ impl Https {
         if roots.is_empty() {
             return Err(TlsError::NoAuthority);
         }
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)

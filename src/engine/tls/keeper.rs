@@ -11,16 +11,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use rustls::{
-    ServerConfig,
-    crypto::{CryptoProvider, aws_lc_rs},
-    server::NoServerSessionStorage,
-};
+use rustls::{ServerConfig, crypto::CryptoProvider, server::NoServerSessionStorage};
 
 use super::{
     Acceptor, Certificate, CertificateSettings, ClientCertificates, TlsError,
     clients::{self, Clients},
     development,
+    provider::provider,
     shelf::{Set, Shelf},
     tickets::{Scope, Tickets, private_folder},
 };
@@ -70,7 +67,7 @@ impl Keeper {
         client_ca: &Path,
     ) -> Result<Acceptor, TlsError> {
         let shelf = self.shelf(certificates)?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let clients = clients::of(wanted, client_ca, &provider)?;
         let config = self.config(shelf, clients.as_ref(), provider)?;
         Ok(Acceptor::new(Arc::new(config), clients))
@@ -125,6 +122,8 @@ impl Keeper {
             None => builder.with_no_client_auth(),
         };
         let mut config = builder.with_cert_resolver(shelf);
+        // Ours costs less: see `provider`.
+        config.ignore_client_order = true;
         let demand = clients.map_or(&b""[..], Clients::demand);
         config.ticketer = Arc::new(Scope::new(&self.tickets, demand));
         // All state is in the tickets: nothing a client costs stays here.

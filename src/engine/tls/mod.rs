@@ -20,6 +20,7 @@ mod error;
 pub mod https;
 mod keeper;
 pub mod probe;
+mod provider;
 mod settings;
 mod shelf;
 #[cfg(test)]

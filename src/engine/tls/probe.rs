@@ -10,9 +10,7 @@ use std::{
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{
-        WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-    },
+    crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use tokio::net::TcpStream;
@@ -26,6 +24,7 @@ use super::{
     TlsError,
     connect::{Named, web},
     dane,
+    provider::provider,
 };
 use crate::dns::Tlsa;
 
@@ -70,7 +69,7 @@ pub async fn probe(
 ) -> Result<(Probe, TlsStream<TcpStream>), String> {
     let name = ServerName::try_from(name.to_owned()).map_err(|error| error.to_string())?;
     let witness = Arc::new(Witness::new(expectation)?);
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -106,7 +105,7 @@ struct Witness {
 impl Witness {
     /// With the judge that a delivery has.
     fn new(expectation: Expectation) -> Result<Self, String> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(provider());
         let judge: Option<Arc<dyn ServerCertVerifier>> = match expectation {
             Expectation::Any => None,
             Expectation::Names(ca_file, names) => {
