@@ -28,6 +28,7 @@ fn open(dir: &Path) -> Queue {
         settings: Arc::new(Settings::default()),
         storage: storage::Settings::default(),
         hostname: "bench.test".into(),
+        signer: None,
         events: Events::nowhere(),
         metrics: Arc::default(),
         storage_metrics: Arc::default(),

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::harness::{Listener, Plan, Postbox, Server, Text, run_program, wait_until};
-use crate::tls::Authority;
+use crate::tls::{Authority, s_client};
 
 const PASSWORD: &str = "correct horse";
 
@@ -221,6 +221,73 @@ fn gsasl_logs_in_by_scram_bound_to_the_channel() {
         let said = try_mechanism(mechanism, "wrong");
         assert!(!said.contains("Client authentication finished"), "{mechanism}: {said}");
     }
+}
+
+#[test]
+fn a_client_certificate_is_as_good_as_a_password() {
+    let world = World::with(|mut plan| {
+        // The authority is known only behind this.
+        plan.listeners[2].lines.push("client_certificates = \"ask\"".to_owned());
+        let chain = plan.listeners[2].lines[0].clone();
+        let folder = chain.split('"').nth(1).unwrap().rsplit_once('/').unwrap().0.to_owned();
+        plan.listeners[2].lines.push(format!("client_ca_file = \"{folder}/ca.pem\""));
+        plan
+    });
+    let port = format!("127.0.0.1:{}", world.implicit());
+    let talk = |certificate: Option<&[String; 2]>, subject: &str| {
+        let mut arguments = vec!["-connect", &port];
+        if let Some([chain, key]) = certificate {
+            arguments.extend(["-cert", chain, "-key", key]);
+        }
+        let letter = format!("Subject: {subject}\n\nhello\n.");
+        let dialogue = [
+            "EHLO client.test",
+            "AUTH EXTERNAL =",
+            "MAIL FROM:<joe@ours.test>",
+            "rcpt to:<you@elsewhere.test>",
+            "DATA",
+            &letter,
+            "QUIT",
+        ];
+        s_client(&arguments, &dialogue)
+    };
+    let joe = world.authority.person("joe@ours.test");
+    let said = talk(Some(&joe), "by certificate");
+    assert!(said.contains("EXTERNAL") && said.contains("235 2.7.0"), "{said}");
+    assert!(world.postbox.wait_for("by certificate", 10).text().contains("with ESMTPSA"));
+    // Ann may not send as Joe; who is not ours is nobody; without a certificate there is no such way.
+    let ann = world.authority.person("ann@ours.test");
+    assert!(talk(Some(&ann), "x").contains("553 5.7.1"));
+    let stranger = world.authority.person("me@elsewhere.test");
+    assert!(talk(Some(&stranger), "x").contains("535 5.7.8"));
+    let foreign = Authority::new().person("joe@ours.test");
+    assert!(!talk(Some(&foreign), "x").contains("235 "), "nobody vouches for it");
+    let said = talk(None, "x");
+    assert!(!said.contains("EXTERNAL\r") && said.contains("530 5.7.0"), "{said}");
+    assert_eq!(world.postbox.count(), 1);
+}
+
+#[test]
+fn a_message_is_held_for_as_long_as_its_sender_asks() {
+    let world = World::new();
+    let port = format!("127.0.0.1:{}", world.implicit());
+    // joe@ours.test and PASSWORD.
+    let login = "AUTH PLAIN AGpvZUBvdXJzLnRlc3QAY29ycmVjdCBob3JzZQ==";
+    let talk = |parameters: &str| {
+        let mail = format!("MAIL FROM:<joe@ours.test> {parameters}");
+        let rest = ["rcpt to:<you@elsewhere.test>", "DATA", "Subject: later\n\nhello\n.", "QUIT"];
+        s_client(&["-connect", &port], &[&["EHLO client.test", login, &mail][..], &rest].concat())
+    };
+    let said = talk("HOLDFOR=99999999");
+    assert!(said.contains("FUTURERELEASE") && said.contains("\n501 "), "{said}");
+    let before = Instant::now();
+    let said = talk("HOLDFOR=4");
+    assert!(said.contains("250 2.0.0"), "{said}");
+    // It waits in the queue, also for a server that starts anew.
+    let listed = world.server.cli_json(&["queue", "list", "--json"]);
+    assert!(listed.to_string().contains("joe@ours.test"), "{listed}");
+    world.postbox.wait_for("Subject: later", 20);
+    assert!(before.elapsed() >= Duration::from_secs(4), "it left too early");
 }
 
 #[test]

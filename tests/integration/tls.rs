@@ -12,7 +12,7 @@ use std::{
 };
 
 use loadtest::wire;
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, KeyPair, SanType};
 use rustls::pki_types::PrivateKeyDer;
 
 use crate::harness::{Listener, Plan, Postbox, Server, Text, free_port, run_program, wait_until};
@@ -58,6 +58,19 @@ impl Authority {
         format!("certificate = [{{ chain = {chain:?}, key = {key_file:?} }}]")
     }
 
+    /// Writes a certificate of a person, and its key; the files.
+    pub fn person(&self, address: &str) -> [String; 2] {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::Rfc822Name(address.try_into().unwrap())];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let files = [self.file(&format!("{address}.pem")), self.file(&format!("{address}.key"))];
+        fs::write(&files[0], certificate.pem()).unwrap();
+        fs::write(&files[1], key.serialize_pem()).unwrap();
+        files.map(|file| file.to_str().unwrap().to_owned())
+    }
+
     /// A next hop with a certificate for `host`.
     fn postbox(&self, host: &str) -> Postbox {
         let key = KeyPair::generate().unwrap();
@@ -79,7 +92,7 @@ fn listening(authority: &Authority, next_hop: SocketAddr) -> Server {
 }
 
 /// A dialogue through `openssl s_client`; what it and the server said.
-fn s_client(arguments: &[&str], dialogue: &[&str]) -> String {
+pub fn s_client(arguments: &[&str], dialogue: &[&str]) -> String {
     let mut child = Command::new("timeout")
         .args(["30", "openssl", "s_client", "-crlf", "-ign_eof", "-servername", "mx.test"])
         .args(arguments)

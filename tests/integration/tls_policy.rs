@@ -11,20 +11,24 @@ use std::{
     io::{BufRead, BufReader},
     net::{SocketAddr, UdpSocket},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::harness::{Plan, Server, free_port, run_program, wait_until};
+use crate::harness::{Daemon, Plan, Server, free_port, run_program, wait_until};
+use crate::tls::{Authority, s_client};
 
 /// The mail hosts: address, certificate, and the names in it.
-const HOSTS: [(&str, &str, &[&str]); 3] = [
+const HOSTS: [(&str, &str, &[&str]); 4] = [
     ("127.0.0.2", "a", &["a.hosts.test", "ta.hosts.test", "notlsa.hosts.test"]),
     ("127.0.0.3", "b", &["other.test"]),
     ("127.0.0.4", "", &[]),
+    ("127.0.0.5", "promise", &["promise.hosts.test"]),
 ];
+/// Of these the one that keeps to REQUIRETLS.
+const PROMISING: &str = "promise";
 
 /// Domains with a policy: its text, and the host of their MX.
 const POLICIES: [(&str, &str, &str); 11] = [
@@ -58,6 +62,7 @@ bogus.hosts A 127.0.0.2
 wrong.hosts A 127.0.0.3
 clear.hosts A 127.0.0.4
 stripped.hosts A 127.0.0.4
+promise.hosts A 127.0.0.5
 alias.hosts CNAME a.hosts
 aliasmismatch.hosts CNAME mismatch.hosts
 aliasplain.hosts CNAME host.plain
@@ -74,6 +79,11 @@ dane-alias MX 10 alias.hosts
 dane-aliasmismatch MX 10 aliasmismatch.hosts
 dane-aliasplain MX 10 aliasplain.hosts
 dane-over-sts MX 10 a.hosts
+required-second MX 10 a.hosts
+required-second MX 20 promise.hosts
+required-never MX 10 a.hosts
+required-never MX 20 ta.hosts
+required-clear MX 10 clear.hosts
 none MX 10 notlsa.hosts
 noneclear MX 10 clear.hosts
 ";
@@ -92,27 +102,6 @@ const WRONG_DIGEST: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 const CHANGED_DIGEST: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
 /// Of the record that is changed behind its signature.
 const SIGNED_DIGEST: &str = "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc";
-
-/// A program that ends with the test.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(command: &mut Command) -> Self {
-        let program = command.get_program().to_owned();
-        let child = command.stderr(Stdio::inherit()).spawn();
-        Self(child.unwrap_or_else(|error| {
-            panic!("{}: {error} (scripts/packages test installs it)", program.display())
-        }))
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // nsd and unbound end their children when they are asked to.
-        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
-        let _ = self.0.wait();
-    }
-}
 
 /// Everything around the server under test.
 struct Surroundings {
@@ -357,7 +346,10 @@ fn start_servers(folder: &Path, mail_port: u16, https_port: u16) -> Daemon {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/tls_policy/servers.py");
     let mut command = Command::new("/usr/bin/python3");
     command.arg(script).arg(folder).args([mail_port.to_string(), https_port.to_string()]);
-    command.args(HOSTS.map(|(address, certificate, _)| format!("{address}={certificate}")));
+    command.args(HOSTS.map(|(address, certificate, _)| {
+        let promise = if certificate == PROMISING { "+" } else { "" };
+        format!("{address}={certificate}{promise}")
+    }));
     let mut daemon = Daemon::start(command.stdout(Stdio::piped()));
     let mut line = String::new();
     BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -502,6 +494,53 @@ fn mta_sts() {
     has("sts-html", "sts sts-policy-fetch-error");
     has("sts-moved", "sts sts-policy-fetch-error");
     has("sts-cert", "sts sts-webpki-invalid");
+}
+
+/// REQUIRETLS (RFC 8689): only to a host that is proved and promises it, be it the second; back to the
+/// sender when there is none.
+#[test]
+fn mail_that_requires_tls_goes_where_it_is_promised_or_back() {
+    let around = Surroundings::start(By::Unbound);
+    let authority = Authority::new();
+    let mut plan = around.plan(By::Unbound).quick_retries();
+    plan.listeners[0].lines.push(authority.write("mx", "mx.test"));
+    let server = Server::start(plan);
+    let port = format!("127.0.0.1:{}", server.port());
+    for domain in ["required-second", "required-never", "required-clear"] {
+        let recipient = format!("rcpt to:<x@{domain}.test>");
+        let said = s_client(
+            &["-starttls", "smtp", "-connect", &port],
+            &[
+                "EHLO client.test",
+                "MAIL FROM:<me@noneclear.test> REQUIRETLS",
+                &recipient,
+                "DATA",
+                "Subject: required\n\nhello\n.",
+                "QUIT",
+            ],
+        );
+        assert!(said.contains("REQUIRETLS") && said.matches("250 2.0.0").count() >= 1, "{said}");
+    }
+    let arrived = || around.arrival("x@required-second.test");
+    wait_until("the mail at the host that promises", 30, || arrived().is_some());
+    assert_eq!(arrived(), Some(("127.0.0.5".to_owned(), true)));
+    assert_eq!(fs::read_to_string(around.at("required")).unwrap(), "yes\n", "it is passed on");
+    let bounced = || {
+        let events = server.events_of("bounced");
+        events.into_iter().find(|event| event["recipient"] == "x@required-never.test")
+    };
+    wait_until("the mail that nobody promises anything for", 30, || bounced().is_some());
+    let reply = bounced().unwrap()["reply"].to_string();
+    assert!(reply.contains("5.7.30") && reply.contains("REQUIRETLS"), "{reply}");
+    // The report itself need not be so (RFC 8689 §5).
+    wait_until("the report", 30, || around.arrival("me@noneclear.test").is_some());
+    // What may be mended waits.
+    let deferred = || {
+        let events = server.events_of("deferred");
+        events.into_iter().find(|event| event["recipient"] == "x@required-clear.test")
+    };
+    wait_until("the mail to a host without TLS", 30, || deferred().is_some());
+    assert!(deferred().unwrap()["reply"].to_string().contains("4.7.4"));
 }
 
 /// A policy that was seen once holds without its server, also after a restart.

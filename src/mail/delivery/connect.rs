@@ -32,8 +32,9 @@ use crate::queue::Remote;
 /// Opens a connection to a host of `site`.
 pub(super) async fn open(core: &Core, site: &Site) -> Result<Link, SiteFault> {
     let plan = core.plan();
+    let addresses_left = plan.addresses_max();
     let mut search =
-        Search { core, plan: &plan, site, addresses_left: plan.addresses_max(), fault: None };
+        Search { core, plan: &plan, site, addresses_left, fault: None, only_unwilling: true };
     let preferences: Vec<u16> = site.sign.hosts.iter().map(|host| host.preference).collect();
     let order = mx::order(&preferences, &core.random);
     for index in order.into_iter().take(plan.hosts_max()) {
@@ -41,8 +42,12 @@ pub(super) async fn open(core: &Core, site: &Site) -> Result<Link, SiteFault> {
             return Ok(link);
         }
     }
-    let fault = search.fault.unwrap_or_else(|| no_host(site));
-    Err(SiteFault::Rest(fault))
+    let only_unwilling = search.only_unwilling;
+    Err(match search.fault {
+        Some(fault) if only_unwilling => SiteFault::Final(fault.reply),
+        Some(fault) => SiteFault::Rest(fault),
+        None => SiteFault::Rest(no_host(site)),
+    })
 }
 
 struct Search<'a> {
@@ -52,6 +57,8 @@ struct Search<'a> {
     addresses_left: usize,
     /// Of the last host.
     fault: Option<HostFault>,
+    /// Nothing stood in the way so far but that hosts do not offer REQUIRETLS: they will not later.
+    only_unwilling: bool,
 }
 
 impl Search<'_> {
@@ -87,11 +94,22 @@ impl Search<'_> {
                 Err(Miss::Fault(outcome) | Miss::Insecure(outcome, _)) => {
                     self.core.metrics.failed.inc();
                     let Outcome { stage, reply } = outcome;
+                    self.miss(HostFault { stage, reply, remote: Some(remote) });
+                }
+                Err(Miss::Unwilling) => {
+                    self.core.metrics.failed.inc();
+                    let (stage, reply) = (Stage::Tls, tls::no_require_tls(&name));
                     self.fault = Some(HostFault { stage, reply, remote: Some(remote) });
                 }
             }
         }
         Ok(None)
+    }
+
+    /// A host cannot be used now, and may be later.
+    fn miss(&mut self, fault: HostFault) {
+        self.fault = Some(fault);
+        self.only_unwilling = false;
     }
 
     /// Where a host is; nowhere is a fault of the host.
@@ -107,7 +125,7 @@ impl Search<'_> {
             let reply = verdict::of_dns(host, &DnsError::NoRecords);
             return Err(reply.map_or_else(SiteFault::Rest, SiteFault::Final));
         }
-        self.fault = Some(match verdict::of_dns(host, &error) {
+        self.miss(match verdict::of_dns(host, &error) {
             Err(fault) => fault,
             // The name of a host, not of the recipient's domain: it may be mended.
             Ok(reply) => HostFault {
@@ -167,7 +185,7 @@ impl Search<'_> {
         self.core.metrics.tls_failed.inc();
         self.tell(remote, basis, failure);
         let (reply, remote) = (tls::forbidden(failure), Some(remote.clone()));
-        self.fault = Some(HostFault { stage: Stage::Tls, reply, remote });
+        self.miss(HostFault { stage: Stage::Tls, reply, remote });
     }
 
     /// Counts a failure for every domain that waits.
@@ -232,6 +250,10 @@ impl Search<'_> {
         let connector = self.core.connector();
         let security = Security { connector: &connector, demand: &bid.demand, host: &bid.name };
         let link = Link::open(stream, config, remote.clone(), &security).await?;
+        if self.site.sign.terms.is_required && !link.offers_require_tls() {
+            link.quit().await;
+            return Err(Miss::Unwilling);
+        }
         if link.is_secure() {
             self.core.metrics.tls.inc();
         }
@@ -258,6 +280,8 @@ enum Miss {
     Fault(Outcome),
     /// It was not as secure as is demanded, and what the handshake failed for, if there was one.
     Insecure(Outcome, Option<Fault>),
+    /// It does not promise to pass REQUIRETLS on (RFC 8689 §4.2.1): the next one may.
+    Unwilling,
 }
 
 impl From<Outcome> for Miss {

@@ -146,6 +146,11 @@ impl Link {
         self.stream.tls().is_some()
     }
 
+    /// Whether the peer keeps to REQUIRETLS (RFC 8689).
+    pub fn offers_require_tls(&self) -> bool {
+        self.client.offers().require_tls
+    }
+
     /// Whether another message may go over it.
     pub fn is_reusable(&self) -> bool {
         self.client.reusable()

@@ -13,6 +13,7 @@
 //! | null MX, no such domain, no host, a loop to ourselves | give up |
 //! | the DNS does not answer, or a route of ours leads nowhere | defer |
 //! | TLS is not what a policy demands of the host | next address, next host |
+//! | REQUIRETLS, and the host does not offer it | next address, next host; give up when none does |
 //!
 //! 5yz to a connection is not final for the mail: a host that will not talk to us may be wrong about
 //! us, and the next one may be right (as Postfix does; RFC 5321 §3.8 leaves it open).

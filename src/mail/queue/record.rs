@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | meta | id | envelope, never changed |
 //! | body | id | the message, in blobs |
-//! | state | id, version | what became of the recipients; only for mail that was put off or held |
+//! | state | id, version | what became of the recipients; only for mail that was put off, held or quarantined |
 //! | marks | – | the store's own probe |
 //!
 //! What must stay true: a key is put once and removed once, so a new state has a new version and
@@ -188,11 +188,19 @@ pub(super) fn removal(id: MessageId, version: u32) -> Group {
     group
 }
 
+/// The first version of a state.
+pub(super) const FIRST_VERSION: u32 = 1;
+
+/// Writes the state of a message that is held from the start.
+pub(super) fn write_held(recipients: usize, out: &mut Vec<u8>) {
+    write(STATE_FORM, &State { held: true, ..State::new(recipients) }, out);
+}
+
 /// Puts a state in the place of the version before it; returns the new version.
 pub(super) fn replace_state(id: MessageId, version: u32, state: &State, group: &mut Group) -> u32 {
     let mut value = Vec::new();
     write(STATE_FORM, state, &mut value);
-    let next = version.wrapping_add(1).max(1);
+    let next = version.wrapping_add(1).max(FIRST_VERSION);
     group.push(Op::put(STATE, &state_key(id, next), value));
     if version > 0 {
         group.push(Op::remove(STATE, &state_key(id, version)));

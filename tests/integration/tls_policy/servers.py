@@ -1,7 +1,7 @@
 """Mail hosts (aiosmtpd) and the server of MTA-STS policies, on OpenSSL: nothing of it is Ringpost's.
 
-usage: servers.py FOLDER MAIL_PORT HTTPS_PORT ADDRESS=CERTIFICATE ...
-Without a certificate a host offers no TLS. What arrives is appended to FOLDER/arrived, one JSON object a line. The
+usage: servers.py FOLDER MAIL_PORT HTTPS_PORT ADDRESS=CERTIFICATE[+] ...
+Without a certificate a host offers no TLS; with a plus it offers REQUIRETLS (RFC 8689). What arrives is appended to FOLDER/arrived, one JSON object a line. The
 policy of a domain is FOLDER/policies/DOMAIN; a first line "#TYPE" sets the content type, "#301 URL" redirects.
 """
 import http.server
@@ -12,6 +12,7 @@ import sys
 import threading
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP
 
 folder, mail_port, https_port = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 lock = threading.Lock()
@@ -32,6 +33,26 @@ class Keep:
         with lock, open(os.path.join(folder, "arrived"), "a") as file:
             file.write(json.dumps(line) + "\n")
         return "250 2.0.0 ok"
+
+
+class Promise(Keep):
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return responses[:-1] + ["250-REQUIRETLS"] * bool(session.ssl) + responses[-1:]
+
+
+class Promising(SMTP):
+    async def smtp_MAIL(self, arg):
+        word = " REQUIRETLS"
+        required = self.session.ssl is not None and word in arg
+        with lock, open(os.path.join(folder, "required"), "a") as file:
+            file.write("yes\n" if required else "no\n")
+        await super().smtp_MAIL(arg.replace(word, "") if required else arg)
+
+
+class PromisingController(Controller):
+    def factory(self):
+        return Promising(self.handler, **self.SMTP_kwargs)
 
 
 class Policies(http.server.BaseHTTPRequestHandler):
@@ -64,8 +85,9 @@ class Policies(http.server.BaseHTTPRequestHandler):
 controllers = []
 for argument in sys.argv[4:]:
     address, certificate = argument.split("=")
-    tls = context(certificate) if certificate else None
-    controllers.append(Controller(Keep(address), hostname=address, port=mail_port, tls_context=tls))
+    kind, keep = (PromisingController, Promise) if certificate.endswith("+") else (Controller, Keep)
+    tls = context(certificate.rstrip("+")) if certificate else None
+    controllers.append(kind(keep(address), hostname=address, port=mail_port, tls_context=tls))
     controllers[-1].start()
 https = http.server.ThreadingHTTPServer(("127.0.0.1", https_port), Policies)
 https.socket = context("policies").wrap_socket(https.socket, server_side=True)

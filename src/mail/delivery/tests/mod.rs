@@ -323,6 +323,7 @@ fn open_queue(dir: &tempfile::TempDir, events: &Events, metrics: &Arc<queue::Met
         settings: Arc::default(),
         storage,
         hostname: "us.test".into(),
+        signer: None,
         events: events.clone(),
         metrics: Arc::clone(metrics),
         storage_metrics: Arc::default(),

@@ -242,6 +242,12 @@ pub(super) fn forbidden(failure: &Failure) -> Reply {
     Reply::made(451, Enhanced(4, 7, 5), failure.text.clone())
 }
 
+/// The reply for mail with REQUIRETLS that a host does not promise to keep to (RFC 8689 §7, RFC 5248).
+pub(super) fn no_require_tls(host: &str) -> Reply {
+    let text = format!("REQUIRETLS support required, {host} does not offer it");
+    Reply::made(550, Enhanced(5, 7, 30), text)
+}
+
 /// The reply for mail with REQUIRETLS whose hosts nobody vouches for (RFC 8689 §4.2.1; RFC 5248:
 /// encryption needed).
 pub(super) fn unanchored(domain: &str) -> Reply {

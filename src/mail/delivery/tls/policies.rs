@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use engine::{
     dns::{DnsError, Resolver},
     shard::wall_ms,
@@ -55,7 +56,7 @@ const REFRESH_S: u64 = 86_400;
 /// See the module.
 pub struct Policies {
     folder: PathBuf,
-    https: Https,
+    https: ArcSwap<Https>,
     port: u16,
     timeout: Duration,
     kept: Mutex<Kept>,
@@ -131,12 +132,17 @@ impl Policies {
         }
         Ok(Self {
             folder,
-            https,
+            https: ArcSwap::from_pointee(https),
             port: settings.port,
             timeout: settings.timeout.get(),
             kept: Mutex::new(kept),
             fetches: Semaphore::new(FETCHES_MAX),
         })
+    }
+
+    /// Asks with other authorities from now on.
+    pub fn renew(&self, https: Https) {
+        self.https.store(Arc::new(https));
     }
 
     /// What holds for mail to `domain` (A-labels, lower case) now. Asks the DNS, and fetches the policy
@@ -250,7 +256,8 @@ impl Policies {
             Err(error) => return Err(of_dns(&host, &error)),
         };
         let bounds = Bounds { timeout: self.timeout, body_bytes_max: POLICY_BYTES_MAX };
-        let page = self.https.get(&host, &addresses, "/.well-known/mta-sts.txt", bounds).await;
+        let https = self.https.load_full();
+        let page = https.get(&host, &addresses, "/.well-known/mta-sts.txt", bounds).await;
         let page = page.map_err(|error| of_https(&host, &error))?;
         text_of(page).map_err(|what| Failure::fetch(format!("https://{host}: {what}")))
     }
