@@ -11,7 +11,9 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod tlsa;
+mod upstream;
 
 pub use resolver::{DnsError, HostAnswer, Mx, Resolver, Security};
 pub use settings::{Dnssec, Settings};
 pub use tlsa::Tlsa;
+pub use upstream::{Fresh, Upstream};

@@ -121,17 +121,12 @@ impl Resolver {
     /// /etc/resolv.conf is needed and cannot be read.
     pub fn new(settings: &Settings) -> Result<Self, DnsError> {
         let servers = name_servers(settings)?;
-        let timeout = settings.timeout.get();
-        if timeout.is_zero() || settings.queries_max == 0 {
-            return Err(DnsError::Settings("dns: timeout and queries_max must not be 0".into()));
-        }
+        let options = options(settings)?;
         let source = match settings.dnssec {
-            Dnssec::Off => Source::Plain(plain(settings, servers)?),
-            _ => Source::Secured(Secured::new(settings, servers, options(settings))?),
+            Dnssec::Off => Source::Plain(plain(options, servers)?),
+            _ => Source::Secured(Secured::new(settings, servers, options)?),
         };
-        let slots = usize::try_from(settings.queries_max).unwrap_or(usize::MAX);
-        let slots = Semaphore::new(slots.min(Semaphore::MAX_PERMITS));
-        let patience = timeout.saturating_mul(settings.attempts.saturating_add(1)) + OVERTIME;
+        let (slots, patience) = (slots(settings), patience(settings));
         Ok(Self { shared: Rc::new(Shared { source, slots, patience }) })
     }
 
@@ -220,16 +215,36 @@ impl Resolver {
     /// secure. An error means that nobody could tell: the host is not to be used then (RFC 7672
     /// §2.1.1).
     pub async fn tlsa(&self, base: &str, port: u16) -> Result<Vec<Tlsa>, DnsError> {
-        let set = match self.ask(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await {
-            Ok(set) if set.security.is_secure() => set,
-            Ok(_) | Err(DnsError::NoName | DnsError::NoRecords) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
+        match self.published_tlsa(base, port).await {
+            Ok((records, security)) if security.is_secure() => Ok(records),
+            Ok(_) | Err(DnsError::NoName | DnsError::NoRecords) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is published there, secure or not: to be shown, not to be used.
+    pub async fn published_tlsa(
+        &self,
+        base: &str,
+        port: u16,
+    ) -> Result<(Vec<Tlsa>, Security), DnsError> {
+        let set = self.ask(&format!("_{port}._tcp.{base}"), RecordType::TLSA).await?;
         let record = |record: &Record| match &record.data {
             RData::TLSA(record) => Some(Tlsa::from(record)),
             _ => None,
         };
-        Ok(set.records.iter().filter_map(record).collect())
+        Ok((set.records.iter().filter_map(record).collect(), set.security))
+    }
+
+    /// The names that `address` leads back to, lower case, without the final dot; never empty.
+    pub async fn ptr(&self, address: IpAddr) -> Result<Vec<String>, DnsError> {
+        let set = self.ask(&Name::from(address).to_ascii(), RecordType::PTR).await?;
+        let name = |record: &Record| match &record.data {
+            RData::PTR(name) => Some(host_text(name)),
+            _ => None,
+        };
+        let names: Vec<String> = set.records.iter().filter_map(name).collect();
+        if names.is_empty() { Err(DnsError::NoRecords) } else { Ok(names) }
     }
 
     /// The TXT records of `name`, the strings of each joined; what is no UTF-8 is replaced.
@@ -279,7 +294,18 @@ impl Resolver {
     }
 }
 
-async fn bounded<T>(
+/// As many as may be under way at once.
+pub(super) fn slots(settings: &Settings) -> Semaphore {
+    let slots = usize::try_from(settings.queries_max).unwrap_or(usize::MAX);
+    Semaphore::new(slots.min(Semaphore::MAX_PERMITS))
+}
+
+/// How long one question may take.
+pub(super) fn patience(settings: &Settings) -> Duration {
+    settings.timeout.get().saturating_mul(settings.attempts.saturating_add(1)) + OVERTIME
+}
+
+pub(super) async fn bounded<T>(
     patience: Duration,
     question: impl Future<Output = T>,
 ) -> Result<T, tokio::time::error::Elapsed> {
@@ -346,15 +372,18 @@ fn alias_of(records: &[Record], host: &str) -> Option<String> {
     found
 }
 
-fn plain(settings: &Settings, servers: Vec<NameServerConfig>) -> Result<TokioResolver, DnsError> {
+pub(super) fn plain(
+    options: ResolverOpts,
+    servers: Vec<NameServerConfig>,
+) -> Result<TokioResolver, DnsError> {
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(options(settings))
+        .with_options(options)
         .build()
         .map_err(|error| DnsError::Settings(format!("dns: {error}")))
 }
 
-fn host_text(name: &Name) -> String {
+pub(super) fn host_text(name: &Name) -> String {
     if name.is_root() {
         return ".".into();
     }
@@ -366,7 +395,7 @@ fn host_text(name: &Name) -> String {
     text
 }
 
-fn name_servers(settings: &Settings) -> Result<Vec<NameServerConfig>, DnsError> {
+pub(super) fn name_servers(settings: &Settings) -> Result<Vec<NameServerConfig>, DnsError> {
     if !settings.nameservers.is_empty() {
         return Ok(settings.nameservers.iter().map(|addr| name_server(*addr)).collect());
     }
@@ -396,7 +425,10 @@ fn name_server(addr: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(addr.ip(), true, connections)
 }
 
-fn options(settings: &Settings) -> ResolverOpts {
+pub(super) fn options(settings: &Settings) -> Result<ResolverOpts, DnsError> {
+    if settings.timeout.get().is_zero() || settings.queries_max == 0 {
+        return Err(DnsError::Settings("dns: timeout and queries_max must not be 0".into()));
+    }
     let mut options = ResolverOpts::default();
     options.ndots = 0;
     options.timeout = settings.timeout.get();
@@ -406,5 +438,5 @@ fn options(settings: &Settings) -> ResolverOpts {
     options.positive_max_ttl = Some(settings.ttl_max.get());
     options.negative_max_ttl = Some(settings.negative_ttl_max.get());
     options.max_active_requests = TCP_REQUESTS_MAX;
-    options
+    Ok(options)
 }

@@ -23,7 +23,7 @@ use hickory_resolver::proto::{
     },
 };
 
-use super::{DnsError, Dnssec, Mx, Resolver, Security, Settings, Tlsa};
+use super::{DnsError, Dnssec, Mx, Resolver, Security, Settings, Tlsa, Upstream};
 use crate::{
     settings::Span,
     shard::{Backend, IoKind, Shard, probe, start},
@@ -371,4 +371,39 @@ fn trust_needs_somebody_to_trust() {
     assert!(settings.warnings()[0].contains("192.0.2.1"));
     settings.trust_anchor = "/etc/anchor".into();
     assert!(settings.faults()[0].contains("trust_anchor"));
+}
+
+#[test]
+fn an_upstream_keeps_nothing_and_says_how_long_others_may() {
+    run(|_, server, _| async move {
+        let upstream = Upstream::new(&server.settings()).unwrap();
+        let seconds = Duration::from_secs;
+        for asked in [1, 2] {
+            let fresh = upstream.exchangers("good.test").await;
+            let expected = vec![exchanger(10, "a.good.test"), exchanger(20, "b.good.test")];
+            assert_eq!(fresh.answer, Ok(expected));
+            assert!(fresh.keep > seconds(290) && fresh.keep <= seconds(300), "{:?}", fresh.keep);
+            assert_eq!(server.asked.load(SeqCst), asked);
+        }
+        assert_eq!(upstream.texts("texts.test").await.answer, Ok(vec![b"v=a; b".to_vec()]));
+        assert_eq!(upstream.v4("both.test").await.answer, Ok(vec![Ipv4Addr::new(192, 0, 2, 1)]));
+        assert_eq!(upstream.v6("both.test").await.answer.map(|list| list.len()), Ok(1));
+        for (name, error) in
+            [("absent.test", DnsError::NoName), ("empty.test", DnsError::NoRecords)]
+        {
+            let fresh = upstream.texts(name).await;
+            assert_eq!((fresh.answer, fresh.keep), (Err(error), seconds(60)), "{name}");
+        }
+        assert_eq!(upstream.names(V4).await.answer, Err(DnsError::NoName));
+        for name in ["servfail.test", "silent.test"] {
+            let fresh = upstream.texts(name).await;
+            assert!(matches!(fresh.answer, Err(DnsError::Temporary(_))), "{fresh:?}");
+            assert_eq!(fresh.keep, Duration::ZERO);
+        }
+        let short = Settings { ttl_max: Span::secs(7), ..server.settings() };
+        let short = Settings { negative_ttl_max: Span::secs(3), ..short };
+        let upstream = Upstream::new(&short).unwrap();
+        assert!(upstream.v4("both.test").await.keep <= seconds(7));
+        assert_eq!(upstream.v4("absent.test").await.keep, seconds(3));
+    });
 }
