@@ -175,6 +175,14 @@ impl Store {
         Ok(answer)
     }
 
+    /// Puts a change that was made elsewhere (keys of DKIM) into the audit log.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn record(&mut self, who: &str, what: &str, on: &str) -> Result<(), StoreError> {
+        self.commit(who, &Changes::new(), &[(what.to_owned(), on.to_owned())])
+    }
+
     /// Replaces hashes by better ones; those that have changed meanwhile stay.
     ///
     /// # Errors

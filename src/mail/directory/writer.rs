@@ -30,6 +30,11 @@ enum Order {
         answer: oneshot::Sender<Result<Answer, StoreError>>,
     },
     Upgrade(Box<Upgrade>),
+    Record {
+        who: String,
+        what: String,
+        on: String,
+    },
     Stop,
 }
 
@@ -74,6 +79,13 @@ impl Writer {
         receiver
     }
 
+    /// Has a change that was made elsewhere put into the audit log. Waits for room: not on a shard.
+    pub fn record(&self, who: &str, what: &str, on: &str) {
+        let (who, what, on) = (who.to_owned(), what.to_owned(), on.to_owned());
+        // Nobody is there only when the server ends.
+        let _ = self.orders.send(Order::Record { who, what, on });
+    }
+
     /// Has a better hash written, if there is room for it.
     pub fn upgrade(&self, upgrade: Upgrade) {
         let _ = self.orders.try_send(Order::Upgrade(Box::new(upgrade)));
@@ -108,6 +120,14 @@ fn run(mut store: Store, inbox: &Receiver<Order>) {
                     let result = store.command(&who, *command);
                     // Whoever asked may have gone.
                     let _ = answer.send(result);
+                }
+                Order::Record { who, what, on } => {
+                    write_upgrades(&mut store, &mut upgrades);
+                    if let Err(error) = store.record(&who, &what, &on) {
+                        let text =
+                            format_args!("audit: {what} {on} by {who} is not in it: {error}");
+                        note(Level::Error, text);
+                    }
                 }
                 Order::Stop => {
                     write_upgrades(&mut store, &mut upgrades);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use engine::storage::Commit;
 use proto::types::{Envelope, Reply};
 
-use super::record::{self, BODY, META};
+use super::record::{self, BODY, FIRST_VERSION, META, STATE};
 use super::{Inner, MessageId, Queue, QueueError};
 
 /// What a batch holds for a message beside its body: keys, and the envelope at its usual size.
@@ -92,9 +92,13 @@ impl Inner {
         Ok(())
     }
 
-    /// A message is on stable storage, or rides there: it is due, or will be (RFC 4865).
+    /// A message is on stable storage, or rides there: it is due, or will be (RFC 4865), or is held until
+    /// somebody decides.
     pub(super) fn admit(&self, id: MessageId, envelope: Envelope, message: Bytes) {
         self.tell_accepted(id, &envelope);
+        if envelope.is_quarantined() {
+            return self.note_depth(|schedule| schedule.insert_held(id, FIRST_VERSION));
+        }
         let due_ms = envelope.hold_until.unwrap_or_default().max(self.now()).0;
         self.fresh.borrow_mut().insert(id, envelope, message);
         self.note_depth(|schedule| schedule.insert(id, due_ms, 0));
@@ -116,6 +120,10 @@ impl Arrival {
                 record::write_envelope(envelope, record);
                 writer.put(META, &id.key(), record);
                 writer.put(BODY, &id.key(), &message);
+                if envelope.is_quarantined() {
+                    record::write_held(envelope.recipients.len(), record);
+                    writer.put(STATE, &record::state_key(*id, FIRST_VERSION), record);
+                }
             }
         });
         Self::counted(queue, envelopes, message, Some(commit), Instant::now())

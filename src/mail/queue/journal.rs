@@ -28,6 +28,17 @@ impl Inner {
                 .list("recipients", envelope.recipients.iter().map(|r| &r.address))
                 .num("size", envelope.size)
                 .str("from", &envelope.origin);
+            if let Some(found) = &envelope.authenticity {
+                event
+                    .str("spf", found.spf.word())
+                    .str("dkim", found.dkim.word())
+                    .str("dmarc", found.dmarc.word())
+                    .str("arc", found.arc.word())
+                    .str("iprev", found.iprev.word());
+                if found.is_quarantined {
+                    event.str("policy", "quarantine");
+                }
+            }
         });
     }
 

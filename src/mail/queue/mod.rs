@@ -64,6 +64,7 @@ pub use intake::Envelopes;
 pub use lease::Lease;
 pub use metrics::Metrics;
 pub use recovery::Parts;
+pub use report::Sign;
 pub use settings::Settings;
 pub use verdict::{Remote, Verdict};
 
@@ -80,6 +81,7 @@ struct Inner {
     folder: PathBuf,
     store: Store,
     hostname: Rc<str>,
+    signer: Option<Rc<dyn Sign>>,
     events: Events,
     metrics: Arc<Metrics>,
     /// A copy of the shard's own: all shards count references to the one that they were given.

@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 use super::fresh::Fresh;
 use super::record::{self, FAMILIES, META, STATE};
 use super::schedule::Schedule;
-use super::{Inner, MessageId, Metrics, Queue, QueueError, Settings, report};
+use super::{Inner, MessageId, Metrics, Queue, QueueError, Settings, Sign, report};
 
 /// What a queue is made with.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct Parts {
     pub storage: storage::Settings,
     /// Our name, for reports.
     pub hostname: Rc<str>,
+    /// Signs the reports that the queue writes.
+    pub signer: Option<Rc<dyn Sign>>,
     /// Where accepted, delivered, deferred and bounced are told.
     pub events: Events,
     /// The shard's numbers; its own queue and adopted ones share them.
@@ -57,7 +59,8 @@ impl Queue {
     /// # Errors
     /// When the store cannot be opened or read.
     pub fn open(dir: &Path, number: u16, parts: Parts) -> Result<Self, QueueError> {
-        let Parts { settings, storage, hostname, events, metrics, storage_metrics, shards } = parts;
+        let Parts { settings, storage, hostname, signer, events, metrics, .. } = parts;
+        let (storage_metrics, shards) = (parts.storage_metrics, parts.shards);
         let store = Store::open(dir, &storage, &FAMILIES, shards, storage_metrics)?;
         let states = read_states(&store)?;
         // Jitter may nearly double a wait, and a site may rest a little longer than that.
@@ -71,6 +74,7 @@ impl Queue {
             folder: dir.into(),
             store,
             hostname,
+            signer,
             events,
             metrics,
             settings: RefCell::new(Rc::new(Settings::clone(&settings))),

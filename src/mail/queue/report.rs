@@ -23,10 +23,20 @@ use super::{Inner, MessageId, Queue, Remote};
 const ORIGIN: &str = "bounce";
 /// Groups that may wait for a disk that fails before no more reports are made: they hold bodies.
 const BACKLOG_MAX: usize = 256;
+/// Room for the signatures of a report; more is no harm.
+const SIGNATURES_OCTETS: usize = 2048;
 /// How often a disk that fails is looked at.
 const BACKLOG_LOOK_MS: u64 = 50;
 /// When a server gave no enhanced status: RFC 3463 §3.1, other or undefined.
 const UNDEFINED: u16 = 0;
+
+/// Signs what the queue writes itself. It is asked on the shard, once a report: a signature may take
+/// some hundreds of µs.
+pub trait Sign {
+    /// Appends to `out` the fields that go before `message`: none when nobody signs for its author, or
+    /// when that fails, which the signer tells. Mail is not lost for want of a signature.
+    fn sign(&self, message: &[u8], at: Timestamp, out: &mut Vec<u8>);
+}
 
 /// What is told about one recipient.
 #[derive(Clone, Debug)]
@@ -205,9 +215,13 @@ impl Subject<'_> {
             recipients: &entries,
             original: self.original,
         };
-        let mut out = Vec::new();
+        let mut text = Vec::new();
         let bytes_max = self.queue.settings().bounce_original_bytes_max.as_usize();
-        dsn::write(&report, bytes_max, &mut out);
-        out
+        dsn::write(&report, bytes_max, &mut text);
+        let Some(signer) = &self.queue.signer else { return text };
+        let mut signed = Vec::with_capacity(text.len() + SIGNATURES_OCTETS);
+        signer.sign(&text, now, &mut signed);
+        signed.append(&mut text);
+        signed
     }
 }

@@ -25,7 +25,7 @@ pub struct Mailboxes {
 
 impl Mailboxes {
     /// Reads the body of one more field, folded or not.
-    pub(super) fn read(&mut self, body: &[u8]) {
+    pub fn read(&mut self, body: &[u8]) {
         self.fields = self.fields.saturating_add(1);
         let mut list = List { found: self, mailbox: Mailbox::default(), group: false };
         let mut rest = body;

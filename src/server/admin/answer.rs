@@ -1,5 +1,6 @@
 //! From a request line to an answer line.
 
+use mail::authentication::signing;
 use mail::directory;
 use mail::queue::Command;
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::request::{AdminVerb, Refused, Request, refused};
-use super::{DIRECTORY_PATIENCE, Hub, Reloaded, gather, status};
+use super::{DIRECTORY_PATIENCE, Hub, KEYS_PATIENCE, Reloaded, gather, status};
 
 /// Carries out one request of `who`; the answer is one line of JSON without its newline.
 pub(super) async fn answer(hub: &dyn Hub, who: &str, line: &[u8]) -> Vec<u8> {
@@ -15,6 +16,7 @@ pub(super) async fn answer(hub: &dyn Hub, who: &str, line: &[u8]) -> Vec<u8> {
         Ok(Request::Admin(verb)) => admin(hub, verb).await,
         Ok(Request::Queue(_, command)) => queue(hub, command).await,
         Ok(Request::Directory(command)) => change(hub, who, *command).await,
+        Ok(Request::Dkim(command)) => dkim(hub, who, *command).await,
         Err(refusal) => Err(refusal),
     };
     let value = result.unwrap_or_else(|refusal| failure(&refusal.0));
@@ -62,6 +64,15 @@ async fn change(hub: &dyn Hub, who: &str, command: directory::Command) -> Result
         Ok(Ok(Err(error))) => Err(Refused(error.to_string())),
         Ok(Err(_)) => Err(refused("the directory cannot answer: the server is stopping")),
         Err(_) => Err(refused("the directory is busy: whether this was done, `show` will tell")),
+    }
+}
+
+async fn dkim(hub: &dyn Hub, who: &str, command: signing::Command) -> Result<Value, Refused> {
+    match timeout(KEYS_PATIENCE, hub.dkim(who.to_owned(), command)).await {
+        Ok(Ok(Ok(answer))) => success(&answer),
+        Ok(Ok(Err(error))) => Err(Refused(error.to_string())),
+        Ok(Err(_)) => Err(refused("the keys cannot be changed now: the server is stopping")),
+        Err(_) => Err(refused("this takes long: whether it was done, `list` will tell")),
     }
 }
 

@@ -20,6 +20,7 @@
 //! | `{"queue":"show", "id":"01K…"}` | `{"ok":true, "row":…, "recipients":[…]}` ([`mail::queue::Detail`]) |
 //! | `{"queue":"flush" \| "hold" \| "release" \| "delete", "filter":{…}, "all":false}` | `{"ok":true, "count":3}` ([`Done`]) |
 //! | `{"directory":"add", "record":{"kind":"alias", …}}` and the like ([`mail::directory::Command`]) | `{"ok":true, "answer":"done", "count":1}` ([`mail::directory::Answer`]) |
+//! | `{"dkim":"generate", "domain":"x.example"}` and the like ([`mail::authentication::signing::Command`]) | `{"ok":true, "keys":[…]}` ([`mail::authentication::signing::Answer`]) |
 //! | anything wrong | `{"ok":false, "error":"…"}` |
 
 mod answer;
@@ -34,6 +35,7 @@ mod user;
 use std::time::Duration;
 
 use engine::telemetry::Sheet;
+use mail::authentication::signing;
 use mail::directory;
 use mail::queue::{Answer, Command, QueueError, Snapshot};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,9 @@ pub const CONNECTIONS_MAX: usize = 16;
 pub const SHARD_PATIENCE: Duration = Duration::from_secs(10);
 /// How long the directory may take: an import may wait for a snapshot of a million accounts.
 pub const DIRECTORY_PATIENCE: Duration = Duration::from_secs(50);
+
+/// How long a command about keys may take: large ones are made in seconds.
+pub const KEYS_PATIENCE: Duration = Duration::from_secs(50);
 
 /// What the admin door needs from the running server. Boot implements it.
 ///
@@ -85,6 +90,13 @@ pub trait Hub: Send + Sync + 'static {
         who: String,
         command: directory::Command,
     ) -> oneshot::Receiver<Result<directory::Answer, directory::StoreError>>;
+
+    /// Has a command about the keys of DKIM carried out for `who`.
+    fn dkim(
+        &self,
+        who: String,
+        command: signing::Command,
+    ) -> oneshot::Receiver<Result<signing::Answer, signing::KeyError>>;
 
     /// Reads the settings again and applies what can be applied, as SIGHUP does. The error is the
     /// text that the administrator shall see.

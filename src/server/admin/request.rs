@@ -2,6 +2,7 @@
 //!
 //! Unknown keys are refused: a mistyped filter must never come to mean "all messages".
 
+use mail::authentication::signing;
 use mail::directory;
 use mail::queue::{Command, Filter, LIST_ROWS_MAX, MessageId, Row};
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub(super) enum Request {
     Admin(AdminVerb),
     Queue(QueueVerb, Command),
     Directory(Box<directory::Command>),
+    Dkim(Box<signing::Command>),
 }
 
 /// `{"admin": …}`: about the server as a whole.
@@ -160,11 +162,17 @@ impl Request {
             let command = serde_json::from_value(value).map_err(unreadable)?;
             return Ok(Self::Directory(Box::new(command)));
         }
+        if value.get("dkim").is_some() {
+            let command = serde_json::from_value(value).map_err(unreadable)?;
+            return Ok(Self::Dkim(Box::new(command)));
+        }
         if value.get("admin").is_some() {
             let request: AdminRequest = serde_json::from_value(value).map_err(unreadable)?;
             return Ok(Self::Admin(request.admin));
         }
-        Err(refused("bad request: an object with `queue`, `directory` or `admin` is expected"))
+        Err(refused(
+            "bad request: an object with `queue`, `directory`, `dkim` or `admin` is expected",
+        ))
     }
 }
 
@@ -226,6 +234,7 @@ mod tests {
             r#"{"queue":"show"}"#,
             r#"{"queue":"show","id":"zz"}"#,
             r#"{"directory":"remove","kind":"domain","name":"x.example","al":true}"#,
+            r#"{"dkim":"remove","domain":"x.example"}"#,
         ] {
             assert!(parse(line).is_err(), "{line}");
         }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use engine::telemetry::{Counter, Histogram, Sheet};
+use mail::authentication::signing::{self, Keys};
 use mail::directory::{self, Parameters, Store, Writer};
 use mail::queue::{
     Answer, Command, Detail, Filter, MessageId, Phase, QueueError, RecipientDetail, Row, Snapshot,
@@ -27,6 +28,8 @@ pub(crate) struct FakeHub {
     pub(crate) silent: AtomicBool,
     /// A real one.
     directory: Option<Writer>,
+    /// Real ones.
+    keys: Option<Arc<Keys>>,
 }
 
 /// Shard 0 keeps ids 1, 3, 5 …, shard 1 keeps 2, 4, 6 ….
@@ -151,6 +154,18 @@ impl Hub for FakeHub {
         self.directory.as_ref().unwrap().command(who, command)
     }
 
+    fn dkim(
+        &self,
+        who: String,
+        command: signing::Command,
+    ) -> oneshot::Receiver<Result<signing::Answer, signing::KeyError>> {
+        let (send, receive) = oneshot::channel();
+        let (keys, writer) = (self.keys.as_ref().unwrap(), self.directory.as_ref().unwrap());
+        let answer = keys.command(command, &mut |what, on| writer.record(&who, what, on));
+        send.send(answer).unwrap();
+        receive
+    }
+
     fn reload(&self) -> oneshot::Receiver<Result<Reloaded, String>> {
         let (send, receive) = oneshot::channel();
         let reloaded =
@@ -178,7 +193,8 @@ impl Scene {
         let path = dir.path().join("admin.sock");
         let cheap = Parameters { memory_kib: 64, passes: 1, lanes: 1, scram_iterations: 0 };
         let directory = Writer::start(Store::open(dir.path(), cheap).unwrap()).unwrap();
-        let hub = Arc::new(FakeHub { directory: Some(directory), ..FakeHub::default() });
+        let keys = Some(Keys::open(dir.path(), &signing::Settings::default()).unwrap());
+        let hub = Arc::new(FakeHub { directory: Some(directory), keys, ..FakeHub::default() });
         let admin = Some(start(&path, hub.clone()).unwrap());
         Self { hub, path, admin, _dir: dir }
     }

@@ -15,6 +15,31 @@ async fn list(
 }
 
 #[test]
+fn what_policy_keeps_apart_waits_for_somebody_to_decide() {
+    let place = Place::new();
+    local(async {
+        let queue = place.open();
+        let found = Authenticity { is_quarantined: true, ..Authenticity::default() };
+        let apart = Envelope { authenticity: Some(found), ..envelope(&["b@sink.test"]) };
+        let (id, other) = (put(&queue, apart.clone()).await, put(&queue, apart).await);
+        assert_eq!((queue.snapshot().held, queue.snapshot().ready), (2, 0));
+        assert_eq!(flush(&queue).await, 0, "held mail stays");
+        assert!(queue.close().await);
+        let queue = place.open();
+        assert_eq!((queue.snapshot().held, queue.snapshot().ready), (2, 0), "over a restart");
+        assert_eq!(count(&queue, Command::Delete { filter: only(other) }).await, 1);
+        assert_eq!(count(&queue, Command::Release { filter: only(id) }).await, 1);
+        let lease = lease(&queue).await;
+        assert_eq!(lease.id, id);
+        settle_all(&lease, &delivered());
+        drop(lease);
+        assert!(queue.close().await);
+        let empty = place.open().snapshot();
+        assert_eq!((empty.held, empty.ready), (0, 0));
+    });
+}
+
+#[test]
 fn a_hold_survives_a_restart() {
     let place = Place::new();
     local(async {

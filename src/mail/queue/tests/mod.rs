@@ -12,7 +12,9 @@ use bytes::Bytes;
 use engine::settings::{Bytes as Size, Span};
 use engine::telemetry::{Events, Format};
 use proto::smtp::client::Stage;
-use proto::types::{Address, BodyKind, Enhanced, Envelope, Recipient, Reply, Timestamp};
+use proto::types::{
+    Address, Authenticity, BodyKind, Enhanced, Envelope, Recipient, Reply, Timestamp,
+};
 use tokio::task::LocalSet;
 
 use super::*;
@@ -31,6 +33,7 @@ fn local<T>(body: impl Future<Output = T>) -> T {
 struct Place {
     dir: tempfile::TempDir,
     settings: Settings,
+    signer: Option<Rc<dyn Sign>>,
     events: Events,
     metrics: Arc<Metrics>,
     storage_metrics: Arc<engine::storage::Metrics>,
@@ -47,6 +50,7 @@ impl Place {
         Self {
             dir: tempfile::tempdir().unwrap(),
             settings,
+            signer: None,
             events: Events::to_memory(0, Format::Text),
             metrics: Arc::default(),
             storage_metrics: Arc::default(),
@@ -64,6 +68,7 @@ impl Place {
             settings: Arc::new(self.settings.clone()),
             storage,
             hostname: "mx.home.test".into(),
+            signer: self.signer.clone(),
             events: self.events.clone(),
             metrics: Arc::clone(&self.metrics),
             storage_metrics: Arc::clone(&self.storage_metrics),

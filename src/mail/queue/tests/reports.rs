@@ -57,6 +57,31 @@ fn all_failures_of_a_lease_go_in_one_bounce() {
     });
 }
 
+struct Stamp;
+
+impl Sign for Stamp {
+    fn sign(&self, message: &[u8], at: Timestamp, out: &mut Vec<u8>) {
+        assert!(message.starts_with(b"From: ") && at > Timestamp(0));
+        out.extend_from_slice(b"X-Signed: yes\r\n");
+    }
+}
+
+#[test]
+fn a_bounce_is_signed() {
+    let place = Place { signer: Some(Rc::new(Stamp)), ..Place::new() };
+    local(async {
+        let queue = place.open();
+        put(&queue, envelope(&["b@sink.test"])).await;
+        settle_all(&lease(&queue).await, &failed());
+        quiet(&queue).await;
+        let bounce = lease(&queue).await;
+        let text = text(&bounce).await;
+        assert!(text.starts_with("X-Signed: yes\r\nFrom: "), "{text}");
+        assert_eq!(bounce.envelope.size, text.len() as u64);
+        assert!(queue.close().await);
+    });
+}
+
 #[test]
 fn a_crash_neither_loses_nor_doubles_a_bounce() {
     let place = Place::new();
