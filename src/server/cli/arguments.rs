@@ -1,5 +1,6 @@
 //! The command line as clap reads it; the doc comments are its help.
 
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -8,6 +9,7 @@ use mail::queue::{Filter, MessageId};
 use super::directory::arguments::{
     AccountVerb, AliasVerb, AuditArgs, DomainVerb, ExportArgs, GroupVerb, ImportArgs,
 };
+use super::dkim::DkimVerb;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 not done, 2 wrong usage, 3 no server answers.
@@ -77,6 +79,11 @@ pub(super) enum Verb {
     Export(ExportArgs),
     /// Show who changed what in the directory, and when
     Audit(AuditArgs),
+    /// Keys that mail of our domains is signed with (DKIM)
+    Dkim {
+        #[command(subcommand)]
+        verb: DkimVerb,
+    },
     /// Show health, counters and latencies of the running server
     Status {
         /// Show it again and again, every SECONDS
@@ -119,6 +126,85 @@ pub(super) enum CheckVerb {
         #[arg(long)]
         connect: bool,
     },
+    /// Say whether a client may send for a domain (SPF); the first line is the result
+    Spf {
+        #[command(flatten)]
+        client: ClientArgs,
+        #[command(flatten)]
+        dns: DnsArgs,
+    },
+    /// Check where a message comes from: DKIM, ARC, DMARC, and with --ip SPF and the client's name
+    Message {
+        /// The message, as it is sent; - is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        #[command(flatten)]
+        client: MaybeClientArgs,
+        #[command(flatten)]
+        dns: DnsArgs,
+    },
+    /// Say what a domain publishes about its mail, and what large receivers would refuse
+    Domain {
+        /// The domain
+        domain: String,
+        /// A DKIM selector that it uses; may be given several times
+        #[arg(long, value_name = "NAME")]
+        selector: Vec<String>,
+        #[command(flatten)]
+        dns: DnsArgs,
+    },
+}
+
+/// Who sends.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ClientArgs {
+    /// The address that the mail comes from
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) ip: IpAddr,
+    /// The name that the client gives (HELO, EHLO)
+    #[arg(long, value_name = "NAME")]
+    pub(super) helo: String,
+    /// The sender of the envelope; '' and '<>' are the null sender
+    #[arg(long, value_name = "ADDRESS", default_value = "")]
+    pub(super) mail_from: String,
+}
+
+/// Who sends, if that is to be checked as well.
+#[derive(Clone, Debug, Args)]
+pub(super) struct MaybeClientArgs {
+    /// The address that the mail comes from
+    #[arg(long, value_name = "ADDRESS", requires = "helo")]
+    ip: Option<IpAddr>,
+    /// The name that the client gives (HELO, EHLO)
+    #[arg(long, value_name = "NAME", requires = "ip")]
+    helo: Option<String>,
+    /// The sender of the envelope; '' and '<>' are the null sender
+    #[arg(long, value_name = "ADDRESS", requires = "ip")]
+    mail_from: Option<String>,
+}
+
+impl MaybeClientArgs {
+    pub(super) fn client(&self) -> Option<ClientArgs> {
+        let (ip, helo) = (self.ip?, self.helo.clone()?);
+        Some(ClientArgs { ip, helo, mail_from: self.mail_from.clone().unwrap_or_default() })
+    }
+}
+
+/// Whom to ask.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DnsArgs {
+    /// The name server to ask, instead of those of the settings
+    #[arg(long, value_name = "HOST:PORT", value_parser = name_server)]
+    pub(super) dns: Option<SocketAddr>,
+}
+
+/// `192.0.2.1`, `[::1]:5353`, `localhost:5353`.
+fn name_server(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, 53));
+    }
+    let mut found = text.to_socket_addrs().map_err(|error| format!("{error}; give HOST:PORT"))?;
+    found.next().ok_or_else(|| "it has no address".to_owned())
 }
 
 #[derive(Clone, Debug, Subcommand)]

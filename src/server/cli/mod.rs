@@ -1,5 +1,5 @@
 //! What people type: `ringpost serve`, `config`, `check`, `queue`, `domain`, `account`, `alias`, `group`,
-//! `import`, `export`, `audit`, `status`, `reload`, `stop`.
+//! `import`, `export`, `audit`, `dkim`, `status`, `reload`, `stop`.
 //!
 //! It owns the command line, the tables that people read and the JSON that programs read (`--json`).
 //! All but `serve`, `config` and `check` talk to a running server through its admin socket, found by
@@ -10,13 +10,14 @@
 //! characters. Exit codes: 0 done, 1 not done, 2 wrong usage, 3 no server answers.
 //!
 //! Of boot it needs `serve(&Path)`, `settings::load(&Path)`, `settings::reference()` and
-//! `Settings::admin_socket()`, and `explain_tls` for `check`; errors of boot need only be `Display` (`{:#}` may be coloured).
+//! `Settings::admin_socket()`, and `explain_tls` and `on_a_shard` for `check`; errors of boot need only be `Display` (`{:#}` may be coloured).
 
 mod arguments;
 mod check;
 mod client;
 mod config;
 mod directory;
+mod dkim;
 mod queue;
 mod status;
 mod words;
@@ -32,7 +33,7 @@ use serde_json::Value;
 
 use crate::admin::{AdminRequest, AdminVerb, Reloaded};
 use crate::boot;
-use arguments::{Arguments, CheckVerb, ConfigVerb, Verb};
+use arguments::{Arguments, ConfigVerb, Verb};
 use client::Client;
 
 /// Where settings are when nothing says otherwise.
@@ -96,10 +97,7 @@ fn act(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             config::check(&path, arguments.json, out)
         }
         Verb::Config { verb: ConfigVerb::Reference } => config::reference(out),
-        Verb::Check { verb: CheckVerb::Tls { domain, connect } } => {
-            let settings = boot::settings::load(&config_path(arguments)).map_err(of_boot)?;
-            check::tls(&settings, domain, *connect, arguments.json, out)
-        }
+        Verb::Check { verb } => check::act(arguments, verb, out),
         Verb::Queue { verb } => queue::act(verb, &mut client(arguments)?, arguments.json, out),
         Verb::Domain { .. }
         | Verb::Account { .. }
@@ -108,6 +106,7 @@ fn act(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         | Verb::Import(_)
         | Verb::Export(_)
         | Verb::Audit(_) => directory::act(arguments, out),
+        Verb::Dkim { verb } => dkim::act(verb, arguments, out),
         Verb::Status { watch } => status::act(*watch, &mut client(arguments)?, arguments.json, out),
         Verb::Reload => reload(&mut client(arguments)?, arguments.json, out),
         Verb::Stop => stop(&mut client(arguments)?, arguments.json, out),

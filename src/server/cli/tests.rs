@@ -39,6 +39,23 @@ fn dangerous_commands_must_be_meant() {
 }
 
 #[test]
+fn a_check_names_its_client_whole_or_not_at_all() {
+    let client = ["--ip", "192.0.2.1", "--helo", "x.example"];
+    assert!(typed(&["check", "message"]).is_ok());
+    assert!(typed(&[&["check", "message", "-"][..], &client].concat()).is_ok());
+    assert!(typed(&["check", "message", "--ip", "192.0.2.1"]).is_err());
+    assert!(typed(&["check", "message", "--mail-from", "a@x.example"]).is_err());
+    assert!(typed(&[&["check", "spf"][..], &client].concat()).is_ok());
+    assert!(typed(&["check", "spf", "--ip", "192.0.2.1"]).is_err());
+    for server in ["192.0.2.1", "192.0.2.1:5353", "[::1]:53", "::1"] {
+        assert!(typed(&["check", "domain", "x.example", "--dns", server]).is_ok(), "{server}");
+    }
+    for server in ["192.0.2.1:", ":53", "192.0.2.1:70000", ""] {
+        assert!(typed(&["check", "domain", "x.example", "--dns", server]).is_err(), "{server}");
+    }
+}
+
+#[test]
 fn a_list_is_a_table_or_lines_of_json() {
     let scene = Scene::new();
     let table = done(&scene, &["queue", "list"]).unwrap();

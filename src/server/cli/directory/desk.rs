@@ -40,7 +40,8 @@ impl Desk {
         let way = match (crate::cli::client(arguments), settings) {
             (Ok(client), _) => Way::Server(client),
             (Err(Failure::Unreachable(nobody)), Some(settings)) if !is_placed => {
-                store(&settings, parameters, nobody)?
+                let (store, who, lock) = store(&settings, parameters, nobody)?;
+                Way::Store { store: Box::new(store), who, _lock: lock }
             }
             (Err(failure), _) => return Err(failure),
         };
@@ -67,8 +68,12 @@ fn failed(error: mail::directory::StoreError) -> Failure {
     Failure::Failed(crate::cli::words::clean_lines(&error.to_string()))
 }
 
-/// Opens the store of a server that does not run.
-fn store(settings: &Settings, parameters: Parameters, nobody: String) -> Result<Way, Failure> {
+/// Opens the store of a server that does not run; says who does so, and holds the data directory.
+pub(in crate::cli) fn store(
+    settings: &Settings,
+    parameters: Parameters,
+    nobody: String,
+) -> Result<(Store, String, File), Failure> {
     let folder = &settings.server.data_dir;
     let Ok(found) = fs::metadata(folder) else { return Err(Failure::Unreachable(nobody)) };
     let uid = rustix::process::geteuid().as_raw();
@@ -87,5 +92,5 @@ fn store(settings: &Settings, parameters: Parameters, nobody: String) -> Result<
     })?;
     let store = Store::open(folder, parameters).map_err(failed)?;
     let who = format!("{}, without a server", described(rustix::process::getuid().as_raw()));
-    Ok(Way::Store { store: Box::new(store), who, _lock: lock })
+    Ok((store, who, lock))
 }

@@ -2,7 +2,7 @@
 
 pub(super) mod arguments;
 mod audit;
-mod desk;
+pub(super) mod desk;
 mod rows;
 mod show;
 #[cfg(test)]

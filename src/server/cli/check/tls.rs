@@ -15,8 +15,8 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{Failure, boot, words, write_line};
-use boot::settings::Settings;
+use crate::boot::{self, settings::Settings};
+use crate::cli::{Failure, words, write_line};
 
 /// For the whole dialogue with a host.
 const PATIENCE: Duration = Duration::from_secs(30);
