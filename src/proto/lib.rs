@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod dsn;
+pub mod pop3;
 pub mod sasl;
 pub mod smtp;
 pub mod text;

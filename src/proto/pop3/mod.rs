@@ -1,0 +1,3 @@
+//! POP3 (RFC 1939): the server's half.
+
+pub mod server;
