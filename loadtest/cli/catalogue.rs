@@ -4,18 +4,20 @@ use std::{fs, path::Path};
 
 use crate::{scenario::Scenario, server::Recipe};
 
-const RECIPES: [(&str, &str); 8] = [
+const RECIPES: [(&str, &str); 10] = [
     ("ringpost", include_str!("../recipes/ringpost.toml")),
     ("ringpost-1-shard", include_str!("../recipes/ringpost-1-shard.toml")),
     ("ringpost-dns", include_str!("../recipes/ringpost-dns.toml")),
+    ("ringpost-auth", include_str!("../recipes/ringpost-auth.toml")),
     ("ringpost-demo", include_str!("../recipes/ringpost-demo.toml")),
     ("postfix", include_str!("../recipes/postfix.toml")),
+    ("postfix-auth", include_str!("../recipes/postfix-auth.toml")),
     ("exim", include_str!("../recipes/exim.toml")),
     ("opensmtpd", include_str!("../recipes/opensmtpd.toml")),
     ("haraka", include_str!("../recipes/haraka.toml")),
 ];
 
-const SCENARIOS: [(&str, &str); 10] = [
+const SCENARIOS: [(&str, &str); 11] = [
     ("isp-mixed", include_str!("../scenarios/isp-mixed.toml")),
     ("bulk-newsletter", include_str!("../scenarios/bulk-newsletter.toml")),
     ("tiny-burst", include_str!("../scenarios/tiny-burst.toml")),
@@ -25,6 +27,7 @@ const SCENARIOS: [(&str, &str); 10] = [
     ("many-idle-connections", include_str!("../scenarios/many-idle-connections.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
     ("tls", include_str!("../scenarios/tls.toml")),
+    ("authentication", include_str!("../scenarios/authentication.toml")),
     ("peers", include_str!("../scenarios/peers.toml")),
 ];
 

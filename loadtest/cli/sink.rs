@@ -18,6 +18,7 @@ use signal_hook::{consts::TERM_SIGNALS, flag};
 
 use super::arguments::SinkArguments;
 use crate::{
+    message::SENDER_DOMAIN,
     scenario,
     sink::{Delivery, Inbox, Sink},
 };
@@ -70,7 +71,8 @@ pub fn run(arguments: &SinkArguments) -> Result<ExitCode, String> {
         arguments.seed,
     )?;
     if let Some((address, zone)) = &hop.dns {
-        eprintln!("DNS at {address}: MX of site0.{0} to site{1}.{0}", zone.domain, zone.sites - 1);
+        let (domain, last) = (&zone.domain, zone.sites.saturating_sub(1));
+        eprintln!("DNS at {address}: site0.{domain} to site{last}.{domain}, {SENDER_DOMAIN}");
     }
     let sink = Sink::start(hop, &arguments.sink_cores).map_err(|error| error.to_string())?;
     eprintln!("listening on {}; ^C ends it", sink.address());

@@ -38,7 +38,9 @@ pub struct Template {
 }
 
 impl Template {
-    fn new(below: &[u8], framing: Framing) -> Self {
+    /// What stands below the label, made ready for the wire.
+    #[must_use]
+    pub fn new(below: &[u8], framing: Framing) -> Self {
         let wire = match framing {
             Framing::Data => {
                 let mut wire = stuff_dots(below).into_owned();
@@ -55,17 +57,22 @@ impl Template {
 /// Makes synthetic templates whose sizes follow `sizes`.
 #[must_use]
 pub fn synthetic(sizes: &Spread, seed: u64, framing: Framing) -> Vec<Template> {
+    bodies(sizes, seed).map(|body| Template::new(&body, framing)).collect()
+}
+
+/// What [`synthetic`] makes templates of: messages whose sizes follow `sizes`.
+pub fn bodies(sizes: &Spread, seed: u64) -> impl Iterator<Item = Vec<u8>> {
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let count = if sizes.is_fixed() { 8 } else { TEMPLATES };
     let mut octets = 0;
-    let mut templates = Vec::with_capacity(count);
-    while templates.len() < count && (octets < OCTETS_MAX || templates.is_empty()) {
-        let size = usize::try_from(sizes.draw(&mut random)).unwrap_or(OCTETS_MAX);
-        let body = compose(size.min(OCTETS_MAX), &mut random);
-        octets += body.len();
-        templates.push(Template::new(&body, framing));
-    }
-    templates
+    (0..count).map_while(move |_| {
+        (octets < OCTETS_MAX).then(|| {
+            let size = usize::try_from(sizes.draw(&mut random)).unwrap_or(OCTETS_MAX);
+            let body = compose(size.min(OCTETS_MAX), &mut random);
+            octets += body.len();
+            body
+        })
+    })
 }
 
 /// A whole synthetic message with its label, for clients that are given a file.
@@ -83,7 +90,7 @@ pub fn labelled(run: &str, number: u64, size: usize) -> Vec<u8> {
 ///
 /// # Errors
 /// The folder or a file cannot be read, or it has no `.eml`.
-pub fn corpus(folder: &Path, framing: Framing) -> io::Result<Vec<Template>> {
+pub fn corpus(folder: &Path) -> io::Result<Vec<Vec<u8>>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -98,7 +105,7 @@ pub fn corpus(folder: &Path, framing: Framing) -> io::Result<Vec<Template>> {
     paths.retain(|path| path.extension().is_some_and(|ending| ending == "eml"));
     // The order of a folder is the file system's: a run must be repeatable.
     paths.sort();
-    let mut templates = Vec::with_capacity(paths.len());
+    let mut messages = Vec::with_capacity(paths.len());
     let mut octets = 0;
     for path in paths {
         let body = with_crlf(&fs::read(&path)?);
@@ -108,13 +115,13 @@ pub fn corpus(folder: &Path, framing: Framing) -> io::Result<Vec<Template>> {
                 format!("{} holds more than {} MiB of mail", folder.display(), OCTETS_MAX >> 20);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
         }
-        templates.push(Template::new(&body, framing));
+        messages.push(body);
     }
-    if templates.is_empty() {
+    if messages.is_empty() {
         let text = format!("{} holds no .eml file", folder.display());
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
-    Ok(templates)
+    Ok(messages)
 }
 
 /// Every line end CRLF, also the last (RFC 5321 §2.3.8).
@@ -183,12 +190,11 @@ mod tests {
     #[test]
     fn a_corpus_is_read_in_order_with_proper_line_ends() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(corpus(folder.path(), Framing::Chunk).is_err());
+        assert!(corpus(folder.path()).is_err());
         fs::write(folder.path().join("b.eml"), "Subject: b\n\nb").unwrap();
         fs::write(folder.path().join("a.eml"), "Subject: a\r\n\r\na\rx\r\n").unwrap();
         fs::write(folder.path().join("c.txt"), "no mail").unwrap();
-        let templates = corpus(folder.path(), Framing::Chunk).unwrap();
-        let wires: Vec<&[u8]> = templates.iter().map(|template| &template.wire[..]).collect();
-        assert_eq!(wires, [&b"Subject: a\r\n\r\nax\r\n"[..], b"Subject: b\r\n\r\nb\r\n"]);
+        let messages = corpus(folder.path()).unwrap();
+        assert_eq!(messages, [&b"Subject: a\r\n\r\nax\r\n"[..], b"Subject: b\r\n\r\nb\r\n"]);
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::human;
 use crate::{
-    message::Spread,
+    message::{Dkim, Spread},
     sink::{Delay, Drop, Failure, Rules, Stage},
     source::{Arrivals, ProxyHeader, Security},
 };
@@ -54,6 +54,10 @@ pub struct SourceOptions {
     /// Sends the .eml files of this folder instead
     #[arg(long)]
     pub corpus: Option<PathBuf>,
+    /// Signs in the name of the senders' domain (source.test), each template once; the sink's DNS has the keys [default: off; without
+    /// a value: rsa]
+    #[arg(long, num_args = 0..=1, default_missing_value = "rsa")]
+    pub dkim: Option<Dkim>,
     /// Recipients a message, written like --size [default: 1]
     #[arg(long)]
     pub recipients: Option<Spread>,

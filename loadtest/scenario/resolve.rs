@@ -14,8 +14,8 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 
 use super::{SinkOptions, SourceOptions};
 use crate::{
-    message::{Domains, Framing, Mailing, Spread, corpus, synthetic},
-    sink::{Hop, Inbox, Zone, listen_address},
+    message::{Domains, Framing, Mailing, Spread, Template, bodies, corpus},
+    sink::{Hop, Inbox, Zone},
     source::{Limit, Load, Login, Plan, Security},
     wire,
 };
@@ -29,14 +29,10 @@ const SIZE: u64 = 5 << 10;
 /// A file cannot be read, or options do not fit together.
 pub fn load(options: &SourceOptions, to: SocketAddr, run: &str, seed: u64) -> Result<Load, String> {
     let framing = if options.bdat == Some(true) { Framing::Chunk } else { Framing::Data };
-    let templates = match &options.corpus {
-        Some(folder) => corpus(folder, framing).map_err(|error| format!("--corpus: {error}"))?,
-        None => synthetic(options.size.as_ref().unwrap_or(&Spread::Fixed(SIZE)), seed, framing),
-    };
     let mailing = Mailing {
         run: run.to_owned(),
         seed,
-        templates,
+        templates: templates(options, seed, framing)?,
         recipients: options.recipients.clone().unwrap_or(Spread::Fixed(1)),
         domains: Domains::new(domain_names(options)?, options.zipf)?,
     };
@@ -62,6 +58,26 @@ pub fn load(options: &SourceOptions, to: SocketAddr, run: &str, seed: u64) -> Re
         failures_max: 10,
         failure_pause: Duration::from_millis(100),
     })
+}
+
+/// Each message is signed once, here.
+fn templates(
+    options: &SourceOptions,
+    seed: u64,
+    framing: Framing,
+) -> Result<Vec<Template>, String> {
+    let dkim = options.dkim.unwrap_or_default();
+    let ready = |message| Ok(Template::new(&dkim.sign(message)?, framing));
+    match &options.corpus {
+        Some(folder) => {
+            let messages = corpus(folder).map_err(|error| format!("--corpus: {error}"))?;
+            messages.into_iter().map(ready).collect()
+        }
+        None => {
+            let sizes = options.size.as_ref().unwrap_or(&Spread::Fixed(SIZE));
+            bodies(sizes, seed).map(ready).collect()
+        }
+    }
 }
 
 fn plan(options: &SourceOptions, ramp: Duration) -> Result<Option<Plan>, String> {
@@ -127,7 +143,7 @@ pub fn hop(
     let mut random = Pcg64Mcg::seed_from_u64(seed);
     let listen = (0..sites).map(|site| {
         let manners = if random.random_bool(share) { rules.clone() } else { rules.made_kind() };
-        (listen_address(&zone, site, at.port()), manners)
+        (SocketAddr::from((zone.address(site), at.port())), manners)
     });
     let dns = options.dns.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 5300)));
     Ok(Hop { sites: listen.collect(), inbox, tls, dns: Some((dns, zone)), seed })

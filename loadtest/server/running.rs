@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     cost::{Cgroup, Watch},
+    message::{RSA_KEY, key_record},
     result::Server,
 };
 
@@ -31,7 +32,8 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Where a server runs and for how much. These are the variables of recipes, with `{here}`, the
 /// folder in which the load test was called, and `{peers}`, where
-/// `scripts/peers` puts what it fetches; `{folder}` is the server's own, below this one.
+/// `scripts/peers` puts what it fetches, and `{dkim_key}`, the private key in PEM of source.test, and
+/// `{dkim_record}`, what the sink's DNS says of it at `rsa._domainkey` and `relay._domainkey`; `{folder}` is the server's own, below this one.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// The folder in which each server gets a folder of its own: `{folder}`. Other users must be able to enter it.
@@ -203,6 +205,8 @@ fn variables(place: &Place, folder: &Path) -> Variables {
         ("shards", place.shards.to_string()),
         ("cpus", thread::available_parallelism().map_or(1, usize::from).to_string()),
         ("peers", peers().display().to_string()),
+        ("dkim_key", RSA_KEY.to_owned()),
+        ("dkim_record", key_record("rsa").unwrap_or_default()),
         // A server runs in its own folder: this is where the load test was called.
         ("here", std::env::current_dir().unwrap_or_default().display().to_string()),
     ];

@@ -39,7 +39,7 @@ use crate::{
 };
 
 pub use crate::stage::Stage;
-pub use dns::{Zone, listen_address};
+pub use dns::Zone;
 pub use inbox::{Accounts, Delivery, Envelope, Inbox};
 pub use rules::{Delay, Drop, Failure, Rules};
 
@@ -244,7 +244,7 @@ fn open_doors(
     house: &Rc<House>,
     first: bool,
 ) -> io::Result<Doorkeepers> {
-    let mut keepers = Vec::with_capacity(hop.sites.len() + 1);
+    let mut keepers = Vec::with_capacity(hop.sites.len() + 2);
     for ((address, rules), manners) in hop.sites.iter().zip(manners) {
         let listener = TcpListener::bind(*address).map_err(plain)?;
         let site = Rc::new(Site {
@@ -258,7 +258,9 @@ fn open_doors(
     }
     // The first executor alone answers questions about names.
     if let Some((address, zone)) = hop.dns.as_ref().filter(|_| first) {
-        keepers.push(glommio::spawn_local(dns::answer(dns::bind(*address)?, zone.clone())));
+        let (datagrams, streams) = dns::bind(*address)?;
+        keepers.push(glommio::spawn_local(dns::answer(datagrams, zone.clone())));
+        keepers.push(glommio::spawn_local(dns::answer_streams(streams, zone.clone())));
     }
     Ok(keepers)
 }

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // Tests may fail, and wait: there is no shard.
 
+mod authentication;
 mod cost;
 mod ends;
 mod mail;
