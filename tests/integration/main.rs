@@ -7,10 +7,13 @@
 
 mod harness;
 
+mod authentication;
+mod check;
 mod config;
 mod crash;
 mod directory_cli;
 mod diskfull;
+mod dkim;
 mod dns;
 mod drain;
 mod dsn;

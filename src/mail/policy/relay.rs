@@ -84,10 +84,16 @@ impl Relay {
     /// The reply that says no: 550 5.7.1.
     pub fn permits(&self, peer: IpAddr, recipient: &Address) -> Result<(), Reply> {
         let is_ours = |domain: &Domain| self.is_domain(domain.as_str());
-        if self.networks.contains(peer) || recipient.domain().is_some_and(is_ours) {
+        if self.is_inside(peer) || recipient.domain().is_some_and(is_ours) {
             return Ok(());
         }
         Err(Reply::new(550, Enhanced(5, 7, 1), "Relaying denied"))
+    }
+
+    /// Whether `peer` is in a network of ours: it may send mail to anybody.
+    #[must_use]
+    pub fn is_inside(&self, peer: IpAddr) -> bool {
+        self.networks.contains(peer)
     }
 
     /// Whether a message with so many Received fields may still travel (RFC 5321 §6.3).

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use engine::dns::Resolver;
-use engine::shard::{Shard, probe, start};
+use engine::shard::{IoKind, Shard, probe, start};
 use engine::tls::{Connector, https::Https};
 use mail::delivery::tls::{Explanation, outcomes::Outcomes, policies::Policies};
 use mail::delivery::{self, Delivery, SiteTable, mx::Own};
@@ -23,24 +23,34 @@ pub fn explain_tls<T: Send + 'static>(
     domain: &str,
     then: impl AsyncFn(Explanation) -> T + Clone + Send + Sync + 'static,
 ) -> Result<T, String> {
-    let backend = probe(settings.server.io).map_err(|error| error.to_string())?;
+    let (io, settings, domain) =
+        (settings.server.io, Arc::new(settings.clone()), domain.to_owned());
+    on_a_shard(io, async move |shard| {
+        let delivery = delivery(shard, &settings)?;
+        Ok(then(delivery.explain_tls(&domain).await).await)
+    })?
+}
+
+/// What `task` makes, on a shard of its own: where the resolver and the checks of mail are at home.
+///
+/// # Errors
+/// In words: there is no shard to be had.
+pub fn on_a_shard<T: Send + 'static>(
+    io: IoKind,
+    task: impl AsyncFn(Shard) -> T + Clone + Send + Sync + 'static,
+) -> Result<T, String> {
+    let backend = probe(io).map_err(|error| error.to_string())?;
     let (sender, receiver) = std::sync::mpsc::channel();
-    let (settings, domain) = (Arc::new(settings.clone()), domain.to_owned());
     let shards = start(1, backend, move |shard| {
-        let (settings, domain) = (Arc::clone(&settings), domain.clone());
-        let (sender, then) = (sender.clone(), then.clone());
+        let (sender, task) = (sender.clone(), task.clone());
         async move {
-            let told = match delivery(shard, &settings) {
-                Ok(delivery) => Ok(then(delivery.explain_tls(&domain).await).await),
-                Err(error) => Err(error),
-            };
-            let _ = sender.send(told);
+            let _ = sender.send(task(shard).await);
         }
     })
     .map_err(|error| error.to_string())?;
-    let told = receiver.recv().map_err(|_| "the look-up broke off".to_owned());
+    let made = receiver.recv().map_err(|_| "the look-up broke off".to_owned());
     shards.join().map_err(|error| error.to_string())?;
-    told?
+    made
 }
 
 fn delivery(shard: Shard, settings: &Settings) -> Result<Delivery, String> {

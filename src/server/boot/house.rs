@@ -8,6 +8,7 @@ use engine::shard::Backend;
 use engine::telemetry::{Level, Log, Measured, Sheet, note};
 use engine::tls::{Acceptor, Connector, Keeper, TlsError, https::Https};
 use engine::{storage, telemetry::Counter};
+use mail::authentication::signing::Keys;
 use mail::delivery::{self, SiteTable, tls::policies::Policies};
 use mail::directory::{Accounts, Writer};
 use mail::queue;
@@ -32,6 +33,8 @@ pub(super) struct House {
     pub accounts: Arc<Accounts>,
     /// Changes the directory.
     pub writer: Writer,
+    /// What mail of our domains is signed with.
+    pub keys: Arc<Keys>,
     /// MTA-STS policies; none when nobody could be believed about them.
     pub policies: Option<Arc<Policies>>,
     pub figures: Vec<Figures>,
@@ -68,6 +71,7 @@ impl House {
         settings: Settings,
         backend: Backend,
         (accounts, writer): (Arc<Accounts>, Writer),
+        keys: Arc<Keys>,
         log: Log,
     ) -> Result<Self, TlsError> {
         let shards = usize::from(settings.shards());
@@ -87,6 +91,7 @@ impl House {
             sites: Arc::new(SiteTable::new(shards)),
             accounts,
             writer,
+            keys,
             policies,
             figures: (0..shards).map(|_| Figures::default()).collect(),
             log,
@@ -99,6 +104,9 @@ impl House {
         let connector = Connector::new(&settings.tls.ca_file)?;
         self.acceptors.store(Arc::new(acceptors(&self.keeper, settings)?));
         self.connector.store(Arc::new(connector));
+        if let (Some(policies), Ok(https)) = (&self.policies, Https::new(&settings.tls.ca_file)) {
+            policies.renew(https);
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::settings::changes;
 use engine::telemetry::{Level, Sheet, note};
+use mail::authentication::signing;
 use mail::directory;
 use mail::queue::{Answer, Command, QueueError, Snapshot};
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +48,7 @@ impl Switchboard {
         let applied = changes(&*running, &live);
         let restart = changes(&live, &file);
         self.house.renew_certificates(&live).map_err(|error| error.to_string())?;
+        self.house.keys.reload(&live.dkim).map_err(|error| format!("dkim: {error}"))?;
         self.house.log.set_level(live.log.level);
         self.house.accounts.reload(live.directory_parts())?;
         self.house.settings.store(Arc::new(live));
@@ -125,6 +127,23 @@ impl Hub for Switchboard {
         command: directory::Command,
     ) -> oneshot::Receiver<Result<directory::Answer, directory::StoreError>> {
         self.house.writer.command(who, command)
+    }
+
+    fn dkim(
+        &self,
+        who: String,
+        command: signing::Command,
+    ) -> oneshot::Receiver<Result<signing::Answer, signing::KeyError>> {
+        let (to, answer) = oneshot::channel();
+        let (keys, writer) = (Arc::clone(&self.house.keys), self.house.writer.clone());
+        let work = move || {
+            let mut audit = |what: &str, on: &str| writer.record(&who, what, on);
+            let _ = to.send(keys.command(command, &mut audit));
+        };
+        // RSA keys take long to make: neither shards nor other commands wait for them. When there is no
+        // thread, `to` is dropped, and with it the answer.
+        let _ = std::thread::Builder::new().name("dkim".into()).spawn(work);
+        answer
     }
 
     fn reload(&self) -> oneshot::Receiver<Result<Reloaded, String>> {

@@ -21,13 +21,14 @@ use std::time::Duration;
 use engine::shard::{Backend, ShardError, Shards, probe, start};
 use engine::telemetry::{Level, Log, note};
 use engine::tls::TlsError;
+use mail::authentication::signing::{KeyError, Keys};
 use mail::directory::{Accounts, StoreError};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tokio::sync::mpsc as orders;
 
-pub use explain::explain_tls;
+pub use explain::{explain_tls, on_a_shard};
 
 use crate::admin::{self, Hub};
 use house::House;
@@ -65,6 +66,9 @@ pub enum BootError {
     /// The directory.
     #[error("directory: {0}")]
     Directory(#[from] StoreError),
+    /// The keys of DKIM.
+    #[error("dkim: {0}")]
+    Keys(#[from] KeyError),
     /// A shard's rooms, with what could not be opened.
     #[error("{0}")]
     Room(String),
@@ -104,7 +108,8 @@ fn run(path: &Path, settings: Settings, log: &Log) -> Result<(), BootError> {
     let backend = probe(settings.server.io)?;
     let socket = settings.admin_socket();
     let directory = Accounts::open(&settings.server.data_dir, settings.directory_parts())?;
-    let house = Arc::new(House::new(settings, backend, directory, log.clone())?);
+    let keys = Keys::open(&settings.server.data_dir, &settings.dkim)?;
+    let house = Arc::new(House::new(settings, backend, directory, keys, log.clone())?);
     // From here on signals are ours: none is lost between start and loop.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(BootError::Door)?;
     let (shards, orders) = start_shards(&house, backend)?;

@@ -11,6 +11,7 @@ use engine::shard::IoKind;
 use engine::telemetry::LogSettings;
 use engine::tls::{self, Acceptor, CertificateSettings, ClientCertificates};
 use engine::{dns, storage};
+use mail::authentication::{checks, signing};
 use mail::delivery::route::Routes;
 use mail::delivery::settings::RouteSettings;
 use mail::queue::QUEUES_MAX;
@@ -51,6 +52,11 @@ pub struct Settings {
     /// can lock others out: an account that is attacked becomes slow for clients it does not know,
     /// but only the guessing client is blocked, and one that logged in lately is neither.
     pub guessing: directory::GuessSettings,
+    /// Where mail comes from: SPF, DKIM, DMARC and ARC of what strangers bring to listeners for relay.
+    /// Nothing is checked of users who have logged in.
+    pub authentication: checks::Settings,
+    /// How mail of our domains is signed. Keys are made by `ringpost dkim generate`.
+    pub dkim: signing::Settings,
     /// How mail leaves.
     pub delivery: delivery::settings::Settings,
     /// Ways that some mail takes instead of the MX of its domain; one table a route.
@@ -117,6 +123,8 @@ impl Default for Settings {
             directory: directory::Settings::default(),
             passwords: directory::PasswordSettings::default(),
             guessing: directory::GuessSettings::default(),
+            authentication: checks::Settings::default(),
+            dkim: signing::Settings::default(),
             delivery: delivery::settings::Settings::default(),
             route: Vec::new(),
             dns: dns::Settings::default(),
@@ -220,8 +228,8 @@ impl Settings {
         hostname: &'a str,
         acceptors: &'a [Option<Acceptor>],
     ) -> Told<'a> {
-        let Self { listener, limits, relay, .. } = self;
-        Told { hostname, listeners: listener, acceptors, limits, relay }
+        let Self { listener, limits, relay, authentication, .. } = self;
+        Told { hostname, listeners: listener, acceptors, limits, relay, authentication }
     }
 
     /// The certificates of a listener: its own, or everybody's.
@@ -252,6 +260,8 @@ impl Settings {
             passwords: self.passwords.live(running.passwords),
             guessing: self.guessing,
             queue: self.queue,
+            authentication: self.authentication,
+            dkim: self.dkim,
             delivery: self.delivery,
             route: self.route,
         }
@@ -264,6 +274,8 @@ impl Settings {
         faults.extend(self.directory.faults());
         faults.extend(self.passwords.faults());
         faults.extend(self.guessing.faults());
+        faults.extend(self.authentication.faults());
+        faults.extend(self.dkim.faults());
         faults.extend(self.dns.faults());
         let mut note = |result: Result<(), String>| faults.extend(result.err());
         let hostname = self.hostname();

@@ -11,9 +11,12 @@ use std::time::Duration;
 use engine::dns::Resolver;
 use engine::shard::{Shard, now_ms, sleep};
 use engine::telemetry::{Events, Level, note};
+use mail::authentication::checks::{self, Authenticator};
+use mail::authentication::signing::Keys;
 use mail::delivery::{self, Delivery, mx::Own, tls::outcomes::Outcomes};
 use mail::directory::Login;
-use mail::queue::{self, Answer, Command, Queue, QueueError, Snapshot, orphans, queue_dir};
+use mail::queue::{self, Answer, Command, Queue, QueueError, Sign, Snapshot, orphans, queue_dir};
+use proto::types::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::house::House;
@@ -24,7 +27,7 @@ use crate::smtpd::{self, Door, Protocol, Rules};
 const ADOPTED_LOOK_MS: u64 = 5_000;
 /// How often the small figures are taken.
 const FIGURES_MS: u64 = 1_000;
-/// How often it is written what became of TLS.
+/// How often it is written what became of TLS and DMARC.
 const OUTCOMES_MS: u64 = 5 * 60 * 1_000;
 /// How often MTA-STS policies are looked through for old ones.
 const POLICIES_MS: u64 = 60 * 60 * 1_000;
@@ -50,6 +53,8 @@ struct Rooms {
     events: Events,
     door: Door,
     delivery: Delivery,
+    authenticator: Authenticator,
+    dmarc: Rc<checks::Outcomes>,
     own: Queue,
     adopted: RefCell<Vec<(u16, Queue)>>,
 }
@@ -116,6 +121,11 @@ impl Rooms {
             metrics: Arc::clone(&figures.delivery),
         })
         .map_err(|error| error.to_string())?;
+        let authenticator = Authenticator::new(&settings.authentication, &settings.dns)
+            .map_err(|error| error.to_string())?;
+        let dmarc = checks::Outcomes::open(&settings.server.data_dir, shard.index())
+            .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?;
+        let dmarc = Rc::new(dmarc);
         let door = Door::new(smtpd::Parts {
             shard: shard.clone(),
             queue: own.clone(),
@@ -123,6 +133,12 @@ impl Rooms {
             login: Login::new(Arc::clone(&house.accounts), events.clone()),
             gate: Arc::clone(&house.gate),
             metrics: Arc::clone(&figures.smtp),
+            origin: smtpd::Origin {
+                authenticator: authenticator.clone(),
+                outcomes: Rc::clone(&dmarc),
+                keys: house.keys.view(),
+                events: events.clone(),
+            },
             rules: Rules::compile(&settings.told(&house.hostname, &house.acceptors.load()))?,
         });
         for (number, listener) in settings.listener.iter().enumerate() {
@@ -131,7 +147,7 @@ impl Rooms {
                 .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }
         let adopted = RefCell::new(adopted);
-        Ok(Self { shard, house, events, door, delivery, own, adopted })
+        Ok(Self { shard, house, events, door, delivery, authenticator, dmarc, own, adopted })
     }
 
     /// Sets going what runs beside the orders.
@@ -150,11 +166,12 @@ impl Rooms {
         });
         let rooms = Rc::clone(self);
         self.shard.spawn(async move { rooms.look_after().await });
-        let delivery = self.delivery.clone();
+        let (delivery, dmarc) = (self.delivery.clone(), Rc::clone(&self.dmarc));
         self.shard.spawn(async move {
             loop {
                 sleep(OUTCOMES_MS).await;
                 delivery.write_tls_outcomes().await;
+                dmarc.write().await;
             }
         });
         if self.shard.index() == 0 {
@@ -225,6 +242,9 @@ impl Rooms {
             Ok(rules) => self.door.reload(rules),
             Err(error) => note(Level::Error, error),
         }
+        if let Err(error) = self.authenticator.reload(&settings.authentication, &settings.dns) {
+            note(Level::Error, error);
+        }
         let delivery_settings = Arc::new(settings.delivery.clone());
         let connector = self.house.connector.load_full();
         if let Err(error) = self.delivery.reload(delivery_settings, &settings.route, connector) {
@@ -240,6 +260,7 @@ impl Rooms {
             note(Level::Warn, format_args!("{left} clients were cut off inside a message"));
         }
         let spent = Duration::from_millis(now_ms().saturating_sub(started_ms));
+        self.dmarc.write().await;
         self.delivery.drain(patience.saturating_sub(spent).max(DELIVERY_DRAIN_MIN)).await;
         for queue in self.queues() {
             if !queue.close().await {
@@ -261,10 +282,23 @@ fn queue_parts(house: &House, settings: &Settings, shard: &Shard, events: &Event
         settings: Arc::new(settings.queue.clone()),
         storage: settings.storage.clone(),
         hostname: house.hostname.as_str().into(),
+        signer: Some(Rc::new(Reports(Arc::clone(&house.keys)))),
         events: events.clone(),
         metrics: Arc::clone(&figures.queue),
         storage_metrics: Arc::clone(&figures.storage),
         shards: house.shards(),
+    }
+}
+
+/// Signs what queues write, with the keys of the domain that it is from: a few hundred µs on the shard,
+/// once a report.
+struct Reports(Arc<Keys>);
+
+impl Sign for Reports {
+    fn sign(&self, message: &[u8], at: Timestamp, out: &mut Vec<u8>) {
+        if let Err(error) = self.0.keyring().sign(message, at, out) {
+            note(Level::Warn, format_args!("a report goes unsigned: {error}"));
+        }
     }
 }
 

@@ -66,7 +66,7 @@ impl Session {
     }
 
     /// Who has logged in: proved it, and went through with the exchange.
-    fn logged_in(&self) -> Option<&Identity> {
+    pub(super) fn logged_in(&self) -> Option<&Identity> {
         self.account.as_deref().filter(|_| self.machine.identity().is_some())
     }
 
@@ -117,7 +117,8 @@ impl Session {
         let tls = self.stream.tls().map(Channel::description);
         let trace =
             intake::trace(&self.rules.hostname, &name, client, &self.machine, tls.as_deref(), at);
-        let begun = Intake::begin(id, &trace, self.machine.declared_size(), &self.door.budget);
+        let (declared, plans) = (self.machine.declared_size(), self.plans());
+        let begun = Intake::begin(id, &trace, declared, plans, &self.door.budget);
         if begun.is_err() {
             self.door.metrics.memory_spent.inc();
         }
@@ -147,14 +148,21 @@ impl Session {
         let mut intake = self.intake.take().ok_or(MEMORY_SPENT)?;
         self.mend(&mut intake)?;
         let id = intake.id;
-        let (message, _permit, hops) = intake.finish()?;
-        self.rules.relay.permits_hops(hops)?;
+        let mut arrived = intake.finish()?;
+        self.rules.relay.permits_hops(arrived.hops)?;
+        // Boxed: most connections wait for no check, and all would keep room for it.
+        let authenticity = match self.is_plain(&arrived) {
+            true => None,
+            false => Box::pin(self.originate(&mut arrived)).await?,
+        };
+        let (message, _permit) = arrived.into_message();
         let origin = match self.logged_in() {
             Some(account) => format!("{} {}", self.client, account.account),
             None => self.client.to_string(),
         };
         let mut envelope = self.machine.take_envelope(Timestamp(wall_ms()), &origin);
         envelope.size = message.len() as u64;
+        envelope.authenticity = authenticity;
         let size = envelope.size;
         let queue = &self.door.queue;
         let envelopes = self.ways.apply(id, envelope, &self.door.accounts, || queue.next_id());

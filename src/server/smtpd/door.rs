@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 
 use super::gate::{Gate, Refused};
 use super::metrics::Metrics;
+use super::origin::Origin;
 use super::rules::Rules;
 use super::session;
 
@@ -47,6 +48,8 @@ pub struct Parts {
     pub gate: Arc<Gate>,
     /// Its numbers.
     pub metrics: Arc<Metrics>,
+    /// What it checks and signs with.
+    pub origin: Origin,
     /// Its settings.
     pub rules: Rules,
 }
@@ -63,6 +66,7 @@ pub(super) struct Inner {
     pub login: Login,
     pub gate: Arc<Gate>,
     pub metrics: Arc<Metrics>,
+    pub origin: Origin,
     pub budget: Budget,
     rules: RefCell<Rc<Rules>>,
     seats: RefCell<Slab<Seat>>,
@@ -88,7 +92,7 @@ impl Door {
     /// A door that is still shut.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { shard, queue, accounts, login, gate, metrics, rules } = parts;
+        let Parts { shard, queue, accounts, login, gate, metrics, origin, rules } = parts;
         // The block that a message is read through comes on top, so that a message of the largest
         // size fits into memory of that size.
         let memory = rules.limits.memory_per_shard.as_usize().saturating_add(BLOCK_BYTES);
@@ -99,6 +103,7 @@ impl Door {
             login,
             gate,
             metrics,
+            origin,
             budget: Budget::new(memory),
             rules: RefCell::new(Rc::new(rules)),
             seats: RefCell::default(),

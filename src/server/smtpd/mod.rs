@@ -6,15 +6,17 @@
 //! it is done. How it fails: the client hears 4yz or 5yz; a panic ends its connection alone.
 //!
 //! `door` accepts and drains, `session` drives one connection, `decide` answers what its machine asks
-//! (`login` who it is, `submit` what they may, `ways` where it goes), `intake` takes in one message,
-//! `proxy` reads PROXY headers, `gate` counts clients over all shards, `rules` are the settings compiled.
+//! (`login` who it is, `submit` what they may, `ways` where it goes), `intake` takes in one message, which
+//! has `arrived` then and whose `origin` is looked into, `proxy` reads PROXY headers, `gate` counts clients over all shards, `rules` are the settings compiled.
 
+mod arrived;
 mod decide;
 mod door;
 mod gate;
 mod intake;
 mod login;
 mod metrics;
+mod origin;
 mod proxy;
 mod rules;
 mod session;
@@ -25,6 +27,7 @@ mod ways;
 pub use door::{Door, Parts};
 pub use gate::Gate;
 pub use metrics::Metrics;
+pub use origin::Origin;
 pub use rules::{Rules, Told};
 pub use settings::{
     Kind, LimitSettings, LineEndings, ListenerSettings, MechanismName, Protocol, TlsMode,

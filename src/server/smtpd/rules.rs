@@ -5,6 +5,7 @@
 use std::{net::IpAddr, rc::Rc};
 
 use engine::tls::Acceptor;
+use mail::authentication::checks::{self, Policy};
 use mail::policy::{self, Networks, Relay};
 use proto::sasl::{self, Mechanism, Mechanisms};
 use proto::smtp::server::{self as machine, Profile};
@@ -29,14 +30,18 @@ pub struct Told<'a> {
     pub limits: &'a LimitSettings,
     /// Whose mail is passed on.
     pub relay: &'a policy::Settings,
+    /// How it is checked where mail comes from.
+    pub authentication: &'a checks::Settings,
 }
 
 /// The same, compiled.
 #[derive(Debug)]
 pub struct Rules {
-    pub(super) hostname: Box<str>,
+    pub(super) hostname: Rc<str>,
     pub(super) limits: LimitSettings,
     pub(super) relay: Relay,
+    pub(super) checks: checks::Rules,
+    pub(super) write_received_spf: bool,
     entrances: Vec<Entrance>,
 }
 
@@ -52,6 +57,8 @@ pub(super) struct Entrance {
     pub is_submission: bool,
     /// The addresses of users stay secret.
     pub hides_client: bool,
+    /// How far policy may go with what its strangers bring.
+    pub policy: Policy,
     /// Balancers whose PROXY header is believed, and required.
     balancers: Option<Networks>,
 }
@@ -63,6 +70,9 @@ impl Rules {
     /// What makes no sense, in words, with the path of the setting.
     pub fn compile(told: &Told<'_>) -> Result<Self, String> {
         let relay = Relay::new(told.relay).map_err(|error| error.to_string())?;
+        let authentication = told.authentication;
+        let checks = checks::Rules::new(authentication, &told.relay.networks)
+            .map_err(|error| error.to_string())?;
         let entrance = |(index, listener): (usize, &ListenerSettings)| {
             let balancers = Networks::parse(&listener.proxy_from)
                 .map_err(|error| format!("listener[{index}].proxy_from: {error}"))?;
@@ -72,12 +82,20 @@ impl Rules {
                 is_implicit: listener.tls == TlsMode::Implicit,
                 is_submission: listener.kind == Kind::Submission,
                 hides_client: listener.hide_client,
+                policy: policy_of(listener, authentication.policy),
                 balancers: (!listener.proxy_from.is_empty()).then_some(balancers),
             })
         };
         let entrances =
             told.listeners.iter().enumerate().map(entrance).collect::<Result<_, String>>()?;
-        Ok(Self { hostname: told.hostname.into(), limits: told.limits.clone(), relay, entrances })
+        Ok(Self {
+            hostname: told.hostname.into(),
+            limits: told.limits.clone(),
+            relay,
+            checks,
+            write_received_spf: authentication.write_received_spf,
+            entrances,
+        })
     }
 
     pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
@@ -128,6 +146,12 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
         future_release_max: Some(listener.future_release_max.get())
             .filter(|span| listener.kind == Kind::Submission && !span.is_zero()),
     }
+}
+
+/// Users prove who they are, so a listener for them checks nothing by itself.
+fn policy_of(listener: &ListenerSettings, default: Policy) -> Policy {
+    let usual = if listener.kind == Kind::Submission { Policy::None } else { default };
+    listener.authentication.unwrap_or(usual)
 }
 
 /// What a listener lets users log in with.

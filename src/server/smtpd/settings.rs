@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use engine::settings::{Bytes, Span};
 use engine::tls::{CertificateSettings, ClientCertificates};
+use mail::authentication::checks::Policy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +105,9 @@ pub struct ListenerSettings {
     /// How long a user may have a message held before it leaves (FUTURERELEASE, RFC 4865); "0 s" does not
     /// offer it. On listeners for submission only.
     pub future_release_max: Span,
+    /// What is done here with mail that fails DMARC or SPF, instead of what [authentication] says: "none",
+    /// "tag", "quarantine", "reject". Nothing is checked of users who have logged in.
+    pub authentication: Option<Policy>,
     /// Certificates of this listener alone, instead of those in [tls].
     pub certificate: Vec<CertificateSettings>,
     /// Whether clients are asked for a certificate: "ignore", "ask" (it may have none), "require".
@@ -125,6 +129,7 @@ impl Default for ListenerSettings {
             auth: Vec::new(),
             hide_client: false,
             future_release_max: Span::hours(7 * 24),
+            authentication: None,
             certificate: Vec::new(),
             client_certificates: ClientCertificates::default(),
             client_ca_file: PathBuf::new(),

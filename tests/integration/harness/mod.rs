@@ -1,5 +1,7 @@
 //! What the tests stand on: a server to start and stop, postboxes for its mail, a raw SMTP voice.
 
+mod daemon;
+mod names;
 mod plan;
 mod postbox;
 mod sender;
@@ -14,6 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use daemon::Daemon;
+pub use names::NameServer;
 pub use plan::{Listener, Plan};
 pub use postbox::{Delivery, Postbox, Text};
 pub use sender::{load, send};
