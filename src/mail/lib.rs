@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authentication;
+mod day_files;
 pub mod delivery;
 pub mod directory;
 pub mod policy;

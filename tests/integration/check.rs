@@ -346,8 +346,12 @@ fn our_own_keys_are_looked_for() {
     let names = Names::start();
     let keys = names.0.folder.path().join("data/dkim/good.test");
     fs::create_dir_all(&keys).unwrap();
-    let register = r#"{"keys":[{"selector":"lost","state":"active"},{"selector":"s1","state":"active"},
-        {"selector":"next","state":"pending"},{"selector":"old","state":"retired"}]}"#;
+    let key = |(selector, state)| {
+        format!(r#"{{"selector":"{selector}","algorithm":"rsa","state":"{state}","made":0}}"#)
+    };
+    let register =
+        [("lost", "active"), ("s1", "active"), ("next", "pending"), ("old", "retired")].map(key);
+    let register = format!(r#"{{"keys":[{}]}}"#, register.join(","));
     fs::write(keys.join("keys.json"), register).unwrap();
     let config = names.0.folder.path().join("ringpost.toml");
     let data = names.0.folder.path().join("data");

@@ -9,21 +9,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    fs::{self, File},
-    io::{self, Write as _},
+    io,
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use engine::{
-    shard::wall_ms,
-    telemetry::{Level, note},
-};
 use foldhash::fast::RandomState;
 use proto::types::AuthResult;
 use serde::{Deserialize, Serialize};
 
 use super::{Published, Report};
+use crate::day_files::{DayFiles, today};
 
 /// Where the files lie in the data directory.
 const FOLDER: &str = "dmarc-outcomes";
@@ -33,9 +29,6 @@ const DOMAINS_MAX: usize = 10_000;
 const ROWS_MAX: usize = 50_000;
 /// Signatures of a message that a row names (RFC 9990 §3.1.1.10 asks for no more than matter).
 const SIGNATURES_MAX: usize = 4;
-/// Days that files are kept.
-const DAYS_KEPT: u64 = 14;
-const DAY_MS: u64 = 86_400_000;
 
 /// What was done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -108,8 +101,7 @@ pub struct Outcomes {
     counts: RefCell<Counts>,
     changed: Cell<bool>,
     /// None: nothing is written.
-    folder: Option<PathBuf>,
-    shard: usize,
+    files: Option<DayFiles>,
 }
 
 #[derive(Default)]
@@ -129,7 +121,7 @@ impl Default for Outcomes {
     /// Counts that are never written.
     fn default() -> Self {
         let counts = RefCell::new(Counts::of(today()));
-        Self { counts, changed: Cell::default(), folder: None, shard: 0 }
+        Self { counts, changed: Cell::default(), files: None }
     }
 }
 
@@ -139,18 +131,14 @@ impl Outcomes {
     /// # Errors
     /// The folder cannot be made or read.
     pub fn open(data_dir: &Path, shard: usize) -> io::Result<Self> {
-        let folder = data_dir.join(FOLDER);
-        fs::create_dir_all(&folder)?;
+        let files = DayFiles::open(data_dir.join(FOLDER), shard)?;
         let today = today();
-        remove_old(&folder, today)?;
-        let text = fs::read(folder.join(file_name(today, shard))).ok();
-        let found = text.and_then(|text| serde_json::from_slice::<Day>(&text).ok());
-        let counts = match found {
+        let counts = match files.read::<Day>(today) {
             Some(found) if found.day == today => Counts::from(found),
             _ => Counts::of(today),
         };
         let counts = RefCell::new(counts);
-        Ok(Self { counts, changed: Cell::default(), folder: Some(folder), shard })
+        Ok(Self { counts, changed: Cell::default(), files: Some(files) })
     }
 
     /// Counts a message that was checked.
@@ -177,19 +165,16 @@ impl Outcomes {
             return;
         }
         let old = self.counts.replace(Counts::of(today));
-        if let (true, Some(folder)) = (self.changed.replace(false), self.folder.clone()) {
-            let shard = self.shard;
-            tokio::task::spawn_blocking(move || save(&folder, &old.day(), shard));
+        if let (true, Some(files)) = (self.changed.replace(false), self.files.clone()) {
+            tokio::task::spawn_blocking(move || files.save(old.day, &old.day()));
         }
     }
 
     /// Writes what has changed since the last time. To be called every few minutes, and at the end.
     pub async fn write(&self) {
-        let (true, Some(folder)) = (self.changed.replace(false), self.folder.clone()) else {
-            return;
-        };
-        let (day, shard) = (self.today(), self.shard);
-        let saved = tokio::task::spawn_blocking(move || save(&folder, &day, shard)).await;
+        let (true, Some(files)) = (self.changed.replace(false), self.files.clone()) else { return };
+        let day = self.today();
+        let saved = tokio::task::spawn_blocking(move || files.save(day.day, &day)).await;
         if !matches!(saved, Ok(true)) {
             self.changed.set(true);
         }
@@ -274,44 +259,4 @@ impl Row {
             dkim: signed.take(SIGNATURES_MAX).map(named).collect(),
         }
     }
-}
-
-fn today() -> u64 {
-    wall_ms() / DAY_MS
-}
-
-fn file_name(day: u64, shard: usize) -> String {
-    format!("{day}-{shard}.json")
-}
-
-fn save(folder: &Path, day: &Day, shard: usize) -> bool {
-    let name = file_name(day.day, shard);
-    let saved = write_whole(folder, &name, day);
-    if let Err(error) = &saved {
-        let folder = folder.display();
-        note(Level::Warn, format_args!("{folder}/{name} cannot be written: {error}"));
-    }
-    saved.is_ok()
-}
-
-/// The old file, or the new one whole.
-fn write_whole(folder: &Path, name: &str, day: &Day) -> io::Result<()> {
-    let fresh = folder.join(format!(".{name}"));
-    let mut file = File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec(day)?)?;
-    file.sync_all()?;
-    fs::rename(&fresh, folder.join(name))?;
-    File::open(folder)?.sync_all()
-}
-
-fn remove_old(folder: &Path, today: u64) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let day = name.split_once('-').and_then(|(day, _)| day.parse::<u64>().ok());
-        if day.is_some_and(|day| day + DAYS_KEPT < today) {
-            fs::remove_file(&path)?;
-        }
-    }
-    Ok(())
 }

@@ -48,6 +48,16 @@ impl Keys {
         Ok(Arc::new(Self { folder, held: Mutex::new(held), keyring }))
     }
 
+    /// The selectors of the keys that sign for a domain, by its register alone: no private key is read.
+    ///
+    /// # Errors
+    /// There is no register, or it cannot be read.
+    pub fn active_selectors(data_dir: &Path, domain: &Domain) -> Result<Vec<String>, KeyError> {
+        let keys = Folder::new(data_dir).register(domain)?.keys.into_iter();
+        let active = keys.filter(|entry| entry.state == State::Active);
+        Ok(active.map(|entry| entry.selector).collect())
+    }
+
     /// Takes new settings, and reads the keys again.
     ///
     /// # Errors

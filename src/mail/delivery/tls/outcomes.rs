@@ -8,18 +8,14 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write as _},
-    path::{Path, PathBuf},
+    io,
+    path::Path,
     rc::Rc,
 };
 
-use engine::{
-    shard::wall_ms,
-    telemetry::{Level, note},
-};
 use serde::{Deserialize, Serialize};
 
+use crate::day_files::{DayFiles, today};
 use crate::queue::Remote;
 
 /// Where the files lie in the data directory.
@@ -32,9 +28,6 @@ const FAILURES_MAX: usize = 64;
 const STRINGS_MAX: usize = 64;
 /// Octets of a text.
 const TEXT_BYTES_MAX: usize = 512;
-/// Days that files are kept: a report is late after one.
-const DAYS_KEPT: u64 = 14;
-const DAY_MS: u64 = 86_400_000;
 
 /// What went wrong (RFC 8460 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -164,20 +157,19 @@ pub struct Outcomes {
     day: RefCell<Day>,
     changed: Cell<bool>,
     /// None: nothing is written.
-    path: Option<PathBuf>,
-    shard: usize,
+    files: Option<DayFiles>,
 }
 
 impl Default for Outcomes {
     /// Counts that are never written.
     fn default() -> Self {
-        Self { day: RefCell::new(Day::of_today()), changed: Cell::default(), path: None, shard: 0 }
+        Self { day: RefCell::new(Day::of_today()), changed: Cell::default(), files: None }
     }
 }
 
 impl Day {
     fn of_today() -> Self {
-        Self { day: wall_ms() / DAY_MS, domains: BTreeMap::new() }
+        Self { day: today(), domains: BTreeMap::new() }
     }
 }
 
@@ -187,15 +179,11 @@ impl Outcomes {
     /// # Errors
     /// The folder cannot be made or read.
     pub fn open(data_dir: &Path, shard: usize) -> io::Result<Self> {
-        let folder = data_dir.join(FOLDER);
-        fs::create_dir_all(&folder)?;
+        let files = DayFiles::open(data_dir.join(FOLDER), shard)?;
         let today = Day::of_today();
-        remove_old(&folder, today.day)?;
-        let path = folder.join(file_name(today.day, shard));
-        let found = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Day>(&text).ok());
-        let day = found.filter(|day| day.day == today.day).unwrap_or(today);
+        let day = files.read::<Day>(today.day).filter(|day| day.day == today.day).unwrap_or(today);
         let day = RefCell::new(day);
-        Ok(Self { day, changed: Cell::default(), path: Some(folder), shard })
+        Ok(Self { day, changed: Cell::default(), files: Some(files) })
     }
 
     /// A connection that carries mail of `domain` is what it had to be.
@@ -249,17 +237,16 @@ impl Outcomes {
             return;
         }
         let old = self.day.replace(today);
-        if let (true, Some(folder)) = (self.changed.replace(false), self.path.clone()) {
-            let shard = self.shard;
-            tokio::task::spawn_blocking(move || save(&folder, &old, shard));
+        if let (true, Some(files)) = (self.changed.replace(false), self.files.clone()) {
+            tokio::task::spawn_blocking(move || files.save(old.day, &old));
         }
     }
 
     /// Writes what has changed since the last time. To be called every few minutes, and at the end.
     pub async fn flush(&self) {
-        let (true, Some(folder)) = (self.changed.replace(false), self.path.clone()) else { return };
-        let (day, shard) = (self.today(), self.shard);
-        let saved = tokio::task::spawn_blocking(move || save(&folder, &day, shard)).await;
+        let (true, Some(files)) = (self.changed.replace(false), self.files.clone()) else { return };
+        let day = self.today();
+        let saved = tokio::task::spawn_blocking(move || files.save(day.day, &day)).await;
         if !matches!(saved, Ok(true)) {
             self.changed.set(true);
         }
@@ -277,44 +264,10 @@ fn shortened(text: &str) -> String {
     text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()
 }
 
-fn file_name(day: u64, shard: usize) -> String {
-    format!("{day}-{shard}.json")
-}
-
-fn save(folder: &Path, day: &Day, shard: usize) -> bool {
-    let name = file_name(day.day, shard);
-    let saved = write(folder, &name, day);
-    if let Err(error) = &saved {
-        let folder = folder.display();
-        note(Level::Warn, format_args!("{folder}/{name} cannot be written: {error}"));
-    }
-    saved.is_ok()
-}
-
-/// The old file, or the new one whole.
-fn write(folder: &Path, name: &str, day: &Day) -> io::Result<()> {
-    let fresh = folder.join(format!(".{name}"));
-    let mut file = File::create(&fresh)?;
-    file.write_all(&serde_json::to_vec(day)?)?;
-    file.sync_all()?;
-    fs::rename(&fresh, folder.join(name))?;
-    File::open(folder)?.sync_all()
-}
-
-fn remove_old(folder: &Path, today: u64) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let day = name.split_once('-').and_then(|(day, _)| day.parse::<u64>().ok());
-        if day.is_some_and(|day| day + DAYS_KEPT < today) {
-            fs::remove_file(&path)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn sts() -> Basis {
@@ -384,8 +337,7 @@ mod tests {
         let folder = dir.path().join(FOLDER);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("100-0.json"), "{}").unwrap();
-        let today = wall_ms() / DAY_MS;
-        fs::write(folder.join(file_name(today - 1, 0)), "{}").unwrap();
+        fs::write(folder.join(format!("{}-0.json", today() - 1)), "{}").unwrap();
         Outcomes::open(dir.path(), 0).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }

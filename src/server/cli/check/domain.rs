@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use engine::dns::Resolver;
 use indicatif::{ProgressBar, ProgressStyle};
+use mail::authentication::signing::Keys;
 use mail::authentication::survey::domain::{
     Advice, Facts, KeyFacts, Part, Receiver, Request, Severity, judge, look_up,
 };
 use proto::types::Domain;
 use serde::Serialize;
 
-use super::own::own_keys;
 use crate::boot::{on_a_shard, settings::Settings};
 use crate::cli::{Failure, words, write_line};
 
@@ -44,7 +44,8 @@ pub(super) fn domain(
     }
     settings.dns.queries_max = settings.dns.queries_max.min(QUERIES_MAX);
     let request = Request {
-        own: own_keys(&settings, &domain),
+        // None when they cannot be read: they are the server's.
+        own: Keys::active_selectors(&settings.server.data_dir, &domain).unwrap_or_default(),
         domain: domain.as_str().to_owned(),
         asked: selectors.to_vec(),
         deadline: DEADLINE,

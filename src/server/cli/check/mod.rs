@@ -6,7 +6,6 @@
 
 mod domain;
 mod message;
-mod own;
 mod spf;
 mod tls;
 
