@@ -25,6 +25,8 @@ nothing TXT "v=spf1 ip4:198.51.100.1"
 unspf TXT "hello"
 unspf TXT "v=spf10 +all"
 syntax TXT "v=spf1 mx all:x -all"
+typo TXT "v=spf1 ipv4:192.0.2.10 -all"
+mask TXT "v=spf1 ip4:192.0.2.10/33 -all"
 double TXT "v=spf1 +all"
 double TXT "v=spf1 -all"
 refused TXT "v=spf1 include:elsewhere.example -all"
@@ -177,7 +179,7 @@ fn zone(folder: &Path) -> String {
 }
 
 /// Domain below `test.`, result, look-ups, and words of the explanation.
-const RESULTS: [(&str, &str, u64, &str); 24] = [
+const RESULTS: [(&str, &str, u64, &str); 26] = [
     ("pass", "pass", 0, "\"ip4:192.0.2.0/24\" of pass.test matches 192.0.2.10"),
     ("fail", "fail", 0, "\"-all\" of fail.test"),
     ("softfail", "pass", 1, "a:client.test/32"),
@@ -186,6 +188,8 @@ const RESULTS: [(&str, &str, u64, &str); 24] = [
     ("unspf", "none", 0, "unspf.test has no SPF record"),
     ("nowhere", "none", 0, "no SPF record"),
     ("syntax", "permerror", 0, "all:x"),
+    ("typo", "permerror", 0, "ipv4:192.0.2.10"),
+    ("mask", "permerror", 0, "ip4:192.0.2.10/33"),
     ("double", "permerror", 0, "more than one"),
     ("refused", "temperror", 1, "elsewhere.example"),
     ("included", "pass", 1, "of _i.included.test matches"),

@@ -24,6 +24,7 @@ use mail_auth::{
 use tokio::time::{Instant, timeout_at};
 
 use super::kept::Kept;
+use crate::authentication::survey::spf::fault;
 
 /// Records of a name beyond these are not read: nobody needs them, and each takes memory.
 const RECORDS_MAX: usize = 100;
@@ -102,7 +103,7 @@ impl Inquiry<'_> {
                 (None, _) => Err(Lack::NoRecords),
                 (Some(_), Some(_)) => Err(Lack::unusable("several SPF records")),
                 (Some(record), None) => {
-                    SpfRecord::parse(record).map_err(|_| Lack::unusable("malformed SPF record"))
+                    read_policy(record).ok_or(Lack::unusable("malformed SPF record"))
                 }
             }
         })
@@ -276,6 +277,15 @@ impl From<DnsError> for Lack {
             }
         }
     }
+}
+
+/// An SPF record all of whose terms make sense (RFC 7208 §4.6): mail-auth passes over some that do not.
+fn read_policy(record: &[u8]) -> Option<SpfRecord> {
+    let text = std::str::from_utf8(record).ok()?;
+    if fault(text).is_some() {
+        return None;
+    }
+    SpfRecord::parse(record).ok()
 }
 
 fn lower(name: &str) -> Cow<'_, str> {

@@ -12,7 +12,7 @@ mod tls;
 use std::io::{ErrorKind, Write};
 
 use engine::dns;
-use mail::authentication::checks::{self, Authenticator};
+use mail::authentication::checks::Authenticator;
 use proto::types::Address;
 
 use super::arguments::{Arguments, CheckVerb, ClientArgs, DnsArgs};
@@ -65,8 +65,7 @@ fn settings(arguments: &Arguments, dns: &DnsArgs) -> Result<Settings, Failure> {
 
 /// The checks as the settings have them.
 fn authenticator(settings: &Settings) -> Result<Authenticator, String> {
-    Authenticator::new(&checks::Settings::default(), &settings.dns)
-        .map_err(|error| error.to_string())
+    Authenticator::new(&settings.authentication, &settings.dns).map_err(|error| error.to_string())
 }
 
 /// The sender that was given; `None` is the null sender.

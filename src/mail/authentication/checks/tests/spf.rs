@@ -41,6 +41,21 @@ fn every_result_has_its_word() {
     assert_eq!(result(Zone::default().failing("a.test"), "a.test"), AuthResult::TempError);
 }
 
+/// The client would pass by what is left of these.
+#[test]
+fn a_term_that_makes_no_sense_spoils_the_record() {
+    for term in
+        ["ipv4:192.0.2.1", "ip4:192.0.2.300", "ip4:192.0.2.1/33", "a/24/64", "all:x", "\u{e9}"]
+    {
+        let text = format!("v=spf1 ip4:192.0.2.0/24 {term} -all");
+        assert_eq!(record(&text), AuthResult::PermError, "{term}");
+    }
+    for term in ["a/24//64", "mx/24", "new=modifier", "ip6:2001:db8::/32", "exists:%{i}.b.test"] {
+        let text = format!("v=spf1 ip4:192.0.2.0/24 {term} -all");
+        assert_eq!(record(&text), AuthResult::Pass, "{term}");
+    }
+}
+
 #[test]
 fn one_record_counts_whatever_else_is_there() {
     let zone = Zone::default().txt("a.test", "other").txt("a.test", "v=spf1 -all");
