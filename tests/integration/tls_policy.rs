@@ -17,7 +17,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::{Daemon, Plan, Server, free_port, run_program, wait_until};
+use crate::harness::{Daemon, NameServer, Plan, Server, free_port, run_program, wait_until};
 use crate::tls::{Authority, s_client};
 
 /// The mail hosts: address, certificate, and the names in it.
@@ -106,8 +106,8 @@ const SIGNED_DIGEST: &str = "ccccccccccccccccccccccccccccccccccccccccccccccccccc
 /// Everything around the server under test.
 struct Surroundings {
     /// End before their folder goes.
-    _daemons: Vec<Daemon>,
-    folder: tempfile::TempDir,
+    _daemons: [Daemon; 2],
+    names: NameServer,
     mail_port: u16,
     https_port: u16,
     resolver: SocketAddr,
@@ -125,17 +125,21 @@ enum By {
 impl Surroundings {
     fn start(by: By) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (mail_port, https_port, names_port, port) =
-            (free_port(), free_port(), free_port(), free_port());
-        let at = |name: &str| folder.path().join(name);
+        let (mail_port, https_port, port) = (free_port(), free_port(), free_port());
         make_certificates(folder.path());
         write_policies(folder.path());
         sign_zone(folder.path(), &zone(folder.path(), mail_port));
         let resolver = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut daemons = vec![start_nsd(&at(""), names_port)];
-        daemons.push(start_unbound(&at(""), port, names_port, by));
-        daemons.push(start_servers(&at(""), mail_port, https_port));
-        let this = Self { _daemons: daemons, folder, mail_port, https_port, resolver };
+        let zone = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        let zones = [("test", zone("signed.zone")), ("plain.test", zone("plain.zone"))];
+        let zones = zones.each_ref().map(|(name, text)| (*name, text.as_str()));
+        let names = NameServer::serve(folder, &zones);
+        let folder = names.folder.path();
+        let daemons = [
+            start_unbound(folder, port, names.address().port(), by),
+            start_servers(folder, mail_port, https_port),
+        ];
+        let this = Self { _daemons: daemons, names, mail_port, https_port, resolver };
         wait_until("unbound to answer", 20, || this.answers());
         this
     }
@@ -153,7 +157,7 @@ impl Surroundings {
     }
 
     fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.names.folder.path().join(name)
     }
 
     fn plan(&self, by: By) -> Plan {
@@ -297,24 +301,6 @@ fn sign_zone(folder: &Path, zone: &str) {
     let changed = signed.replace(SIGNED_DIGEST, CHANGED_DIGEST);
     assert_ne!(signed, changed, "the record that is to be bogus");
     fs::write(folder.join("signed.zone"), changed).unwrap();
-}
-
-fn start_nsd(folder: &Path, port: u16) -> Daemon {
-    let at = |name: &str| folder.join(name).display().to_string();
-    let config = format!(
-        "server:\n ip-address: 127.0.0.1@{port}\n server-count: 1\n username: \"\"\n \
-         chroot: \"\"\n zonesdir: \"{}\"\n pidfile: \"{}\"\n database: \"\"\n \
-         zonelistfile: \"{}\"\n xfrdfile: \"{}\"\nremote-control:\n control-enable: no\n\
-         zone:\n name: test\n zonefile: \"{}\"\nzone:\n name: plain.test\n zonefile: \"{}\"\n",
-        folder.display(),
-        at("nsd.pid"),
-        at("nsd.zones"),
-        at("nsd.xfrd"),
-        at("signed.zone"),
-        at("plain.zone"),
-    );
-    fs::write(folder.join("nsd.conf"), config).unwrap();
-    Daemon::start(Command::new("/usr/sbin/nsd").args(["-d", "-c", &at("nsd.conf")]))
 }
 
 fn start_unbound(folder: &Path, port: u16, names_port: u16, by: By) -> Daemon {
