@@ -7,6 +7,7 @@
 
 pub mod dsn;
 pub mod pop3;
+pub mod imap;
 pub mod sasl;
 pub mod smtp;
 pub mod text;
