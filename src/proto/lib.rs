@@ -8,6 +8,7 @@
 pub mod dsn;
 pub mod pop3;
 pub mod imap;
+pub mod mime;
 pub mod sasl;
 pub mod smtp;
 pub mod text;

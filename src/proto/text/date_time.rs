@@ -69,7 +69,7 @@ fn offset(zone: &str) -> Option<i64> {
 }
 
 /// Days from 1970-01-01; `None` when there is no such day. Counts as `civil_from_days` does.
-fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let last = match month {
         4 | 6 | 9 | 11 => 30,

@@ -13,6 +13,7 @@ mod submission;
 mod trace;
 
 pub use date::write_date;
+pub(crate) use date_time::days_from_civil;
 pub use date_time::{parse_date_time, write_date_time};
 pub use dots::stuff_dots;
 pub use header::{HeaderFacts, body_is_8bit, scan_header};
