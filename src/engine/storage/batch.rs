@@ -14,11 +14,11 @@ use smallvec::SmallVec;
 
 use super::{StorageError, database::Database};
 
-/// A key; all of ours are 8 or 16 bytes.
+/// A key; all of ours but names are 4 to 16 bytes.
 pub type Key = SmallVec<[u8; 16]>;
 
 /// One change. A key is put once and removed once: RocksDB's `SingleDelete` has no defined meaning
-/// on a key that was put twice. In an overwriting family a key is only ever put.
+/// on a key that was put twice. In an overwriting family a key may be put and removed at will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     /// Writes a value.
@@ -78,6 +78,11 @@ impl Writer<'_> {
     pub fn put(&mut self, family: usize, key: &[u8], value: &[u8]) {
         self.database.put(self.batch, family, key, value);
     }
+
+    /// Removes `key`; see [`Op`] for what may be removed.
+    pub fn remove(&mut self, family: usize, key: &[u8]) {
+        self.database.remove(self.batch, family, key);
+    }
 }
 
 /// A batch that is filled, or waits for the committer.
@@ -132,6 +137,12 @@ impl Commit {
 
     /// Waits no more; `last` is called with whether the write succeeded, now or later.
     pub fn detach(self, last: impl FnOnce(bool) + 'static) {
+        self.watch(last);
+    }
+
+    /// Calls `last` with whether the write succeeded, now or later, before anybody who waits for this
+    /// commit goes on, and in the order of the commits. `last` must not write to the store.
+    pub fn watch(&self, last: impl FnOnce(bool) + 'static) {
         let known = self.outcome.result.borrow().as_ref().map(Result::is_ok);
         match known {
             Some(is_ok) => last(is_ok),

@@ -41,8 +41,20 @@ pub(super) struct Done {
 /// Shard to reader.
 pub(super) enum Read {
     Get { family: usize, key: Key, to: oneshot::Sender<Result<Option<Vec<u8>>, StorageError>> },
-    Page { family: usize, from: Key, rows_max: usize, to: oneshot::Sender<PageResult> },
+    GetMany { family: usize, keys: Vec<Key>, to: oneshot::Sender<Result<Values, StorageError>> },
+    Page { family: usize, range: Range, to: oneshot::Sender<PageResult> },
 }
+
+/// Rows to read.
+pub(super) struct Range {
+    pub from: Key,
+    /// The first key behind; empty: to the end.
+    pub to: Key,
+    pub rows_max: usize,
+}
+
+/// Values, or none, in the order of the keys that were asked for.
+pub type Values = Vec<Option<Vec<u8>>>;
 
 /// Keys and values in order.
 pub type Page = Vec<(Key, Vec<u8>)>;
@@ -209,8 +221,11 @@ fn start_reader(
             // Whoever asked may be gone.
             match read {
                 Read::Get { family, key, to } => drop(to.send(database.get(family, &key))),
-                Read::Page { family, from, rows_max, to } => {
-                    drop(to.send(page(&database, family, &from, rows_max)));
+                Read::GetMany { family, keys, to } => {
+                    drop(to.send(database.get_many(family, &keys)));
+                }
+                Read::Page { family, range, to } => {
+                    drop(to.send(page(&database, family, &range)));
                 }
             }
         }
@@ -218,12 +233,15 @@ fn start_reader(
     thread::Builder::new().name("reader".to_owned()).spawn(serve).map_err(StorageError::open)
 }
 
-fn page(database: &Database, family: usize, from: &[u8], rows_max: usize) -> PageResult {
+fn page(database: &Database, family: usize, range: &Range) -> PageResult {
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    database.scan(family, from, |key, value| {
+    database.scan(family, &range.from, |key, value| {
+        if !range.to.is_empty() && *key >= range.to[..] {
+            return false;
+        }
         bytes += value.len();
         rows.push((Key::from_slice(key), value.to_vec()));
-        rows.len() < rows_max && bytes < PAGE_BYTES_MAX
+        rows.len() < range.rows_max && bytes < PAGE_BYTES_MAX
     })?;
     Ok(rows)
 }

@@ -7,7 +7,7 @@
 //! * never `enable_blob_direct_write` (unflushed blobs are not replayed), never FIFO compaction.
 //!
 //! Laws for callers, of which [`Op`](super::Op) reminds: a key is put once and removed once with
-//! `SingleDelete`, except in an overwriting family, where it is only ever put.
+//! `SingleDelete`, except in an overwriting family, where it is put at will and removed with `Delete`.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use rocksdb::{
     DBRecoveryMode, LogLevel, Options, WriteBatch, WriteOptions,
 };
 
-use super::{Op, StorageError, settings::Sizes, settings::WRITE_BUFFERS};
+use super::{Key, Op, StorageError, settings::Sizes, settings::WRITE_BUFFERS};
 
 /// A family of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct Family {
     pub name: &'static str,
     /// Values of 1 KiB and more are kept in blob files.
     pub blobs: bool,
-    /// Keys are overwritten and never removed. Others are put once and removed once.
+    /// Keys are overwritten, and removed with a plain delete. Others are put once and removed once.
     pub overwrites: bool,
 }
 
@@ -64,10 +64,15 @@ impl Database {
     pub(super) fn add(&self, batch: &mut WriteBatch, op: &Op) {
         match op {
             Op::Put { family, key, value } => self.put(batch, *family, key, value),
-            Op::Remove { family, key } => {
-                debug_assert!(!self.families[*family].overwrites);
-                batch.single_delete_cf(self.handle(*family), key);
-            }
+            Op::Remove { family, key } => self.remove(batch, *family, key),
+        }
+    }
+
+    pub(super) fn remove(&self, batch: &mut WriteBatch, family: usize, key: &[u8]) {
+        if self.families[family].overwrites {
+            batch.delete_cf(self.handle(family), key);
+        } else {
+            batch.single_delete_cf(self.handle(family), key);
         }
     }
 
@@ -84,6 +89,17 @@ impl Database {
 
     pub(super) fn get(&self, family: usize, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
         self.db.get_cf(self.handle(family), key).map_err(|error| StorageError::of(&error))
+    }
+
+    /// Reads many values, in the order of `keys`.
+    pub(super) fn get_many(
+        &self,
+        family: usize,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Vec<u8>>>, StorageError> {
+        let handle = self.handle(family);
+        let found = self.db.multi_get_cf(keys.iter().map(|key| (handle, key)));
+        found.into_iter().map(|value| value.map_err(|error| StorageError::of(&error))).collect()
     }
 
     /// Calls `each` with keys and values from `from` on, in order, until it says false.
@@ -107,7 +123,7 @@ impl Database {
     /// Gives the disk back what removed keys and their blobs take. RocksDB does so by itself as new
     /// data comes; while the disk is full none does.
     pub(super) fn tidy(&self) {
-        for family in (0..self.families.len()).filter(|at| !self.families[*at].overwrites) {
+        for family in 0..self.families.len() {
             self.db.compact_range_cf(self.handle(family), None::<&[u8]>, None::<&[u8]>);
         }
     }

@@ -8,6 +8,7 @@
 //! What must stay true:
 //! * [`Commit`] says Ok only when the batch is on stable storage.
 //! * A rider is never lost while the process lives: a failed batch gives its riders back, in order.
+//! * In a [chained](Store::chain) store, what was filled while a batch was in flight fails with it.
 //! * Riders and batches reach the disk in the order in which they were given, riders among riders
 //!   and batches among batches. A rider may only concern keys whose put has been committed or rides.
 //!
@@ -38,7 +39,7 @@ use rocksdb::WriteBatch;
 use tokio::sync::{Notify, oneshot};
 
 pub use batch::{Commit, Group, Key, Op, Writer};
-pub use committer::Page;
+pub use committer::{Page, Values};
 pub use database::Family;
 pub use error::{Health, StorageError};
 pub use metrics::Metrics;
@@ -46,7 +47,7 @@ pub use settings::Settings;
 
 use crate::telemetry::{Level, note};
 use batch::{Filling, Outcome};
-use committer::{Done, Job, Read, Threads};
+use committer::{Done, Job, Range, Read, Threads};
 use settings::Sizes;
 use space::Guard;
 
@@ -93,6 +94,8 @@ struct Work {
     tidied_at: Option<Instant>,
     closing: Option<u32>,
     idle_waiters: Vec<oneshot::Sender<()>>,
+    /// Batches rest on those before them.
+    chained: bool,
 }
 
 struct Flight {
@@ -149,6 +152,13 @@ impl Store {
         });
         tokio::task::spawn_local(pump(Rc::downgrade(&inner), wake));
         Ok(Self(inner))
+    }
+
+    /// From now on a batch that fails takes those along that wait behind it. For callers that
+    /// compute what they write from what they have written before: a later batch must not be kept
+    /// when an earlier one is lost.
+    pub fn chain(&self) {
+        self.0.work.borrow_mut().chained = true;
     }
 
     /// Writes together what `fill` adds, with whatever else is waiting, and syncs. `bytes` is about
@@ -248,6 +258,16 @@ impl Store {
         answer.await.map_err(|_| StorageError::Closed)?
     }
 
+    /// Reads many values on the reader thread, in the order of `keys`. The caller bounds their number.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub async fn get_many(&self, family: usize, keys: Vec<Key>) -> Result<Values, StorageError> {
+        let (to, answer) = oneshot::channel();
+        self.read(Read::GetMany { family, keys, to }).await?;
+        answer.await.map_err(|_| StorageError::Closed)?
+    }
+
     /// Reads up to `rows_max` keys and values from `from` on, on the reader thread. A page is also
     /// cut when its values reach 4 MiB; only an empty page is the end.
     ///
@@ -259,8 +279,23 @@ impl Store {
         from: &[u8],
         rows_max: usize,
     ) -> Result<Page, StorageError> {
+        self.range(family, from, &[], rows_max).await
+    }
+
+    /// As [`page`](Self::page), of keys before `until` only; an empty `until` is no bound.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    pub async fn range(
+        &self,
+        family: usize,
+        from: &[u8],
+        until: &[u8],
+        rows_max: usize,
+    ) -> Result<Page, StorageError> {
+        let range = Range { from: Key::from_slice(from), to: Key::from_slice(until), rows_max };
         let (to, answer) = oneshot::channel();
-        self.read(Read::Page { family, from: Key::from_slice(from), rows_max, to }).await?;
+        self.read(Read::Page { family, range, to }).await?;
         answer.await.map_err(|_| StorageError::Closed)?
     }
 
@@ -352,6 +387,7 @@ impl Inner {
 
     /// A batch has ended: tells those who wait, takes riders back if it failed.
     fn take_in(&self, done: Done) {
+        let mut behind = VecDeque::new();
         let cell = {
             let work = &mut *self.work.borrow_mut();
             let flight = work.in_flight.take();
@@ -366,12 +402,17 @@ impl Inner {
             }
             work.rider_since = (!work.riders.is_empty()).then(Instant::now);
             self.judge(work, &done.result);
+            if work.chained && done.result.is_err() {
+                behind = std::mem::take(&mut work.sealed);
+                behind.extend(work.filling.take());
+            }
             flight.and_then(|flight| flight.cell)
         };
         self.metrics.syncs.inc();
         self.metrics.sync.record(done.took_us);
-        if let Some(cell) = cell {
-            cell.resolve(done.result);
+        let cells = cell.into_iter().chain(behind.into_iter().map(|filling| filling.cell));
+        for cell in cells {
+            cell.resolve(done.result.clone());
         }
     }
 

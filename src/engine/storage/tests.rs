@@ -14,7 +14,7 @@ use std::{
 use smallvec::smallvec;
 use tokio::task::LocalSet;
 
-use super::{Family, Group, Health, Metrics, Op, Settings, StorageError, Store};
+use super::{Family, Group, Health, Key, Metrics, Op, Settings, StorageError, Store};
 use crate::settings::Bytes;
 
 static FAMILIES: [Family; 3] = [
@@ -230,6 +230,53 @@ fn pages_follow_each_other() {
 }
 
 #[test]
+fn an_overwriting_family_takes_removals() {
+    let dir = tempfile::tempdir().unwrap();
+    local(async {
+        let store = open(dir.path());
+        for round in 0..3_u8 {
+            for id in 0..6 {
+                let put = store.commit(1, |writer| writer.put(MARKS, &key(id), &[round]));
+                put.await.unwrap();
+            }
+        }
+        store.commit(1, |writer| writer.remove(MARKS, &key(1))).await.unwrap();
+        store.ride(smallvec![Op::remove(MARKS, &key(2))]);
+        assert!(store.close().await);
+        let store = open(dir.path());
+        assert_eq!(ids(&store, MARKS), [0, 3, 4, 5]);
+        let keys = [5, 1, 0].map(|id| Key::from_slice(&key(id))).to_vec();
+        let values = store.get_many(MARKS, keys).await.unwrap();
+        assert_eq!(values, [Some(vec![2]), None, Some(vec![2])]);
+        let rows = store.range(MARKS, &key(2), &key(5), 10).await.unwrap();
+        assert_eq!(rows.iter().map(|(key, _)| key[7]).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(store.range(MARKS, &key(2), &key(5), 1).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_watcher_hears_before_waiters_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    local(async {
+        let store = open(dir.path());
+        let told = Rc::new(Cell::new(0));
+        let commits = [1, 2].map(|id| {
+            let teller = Rc::clone(&told);
+            let commit = store.commit(1, |writer| writer.put(META, &key(id), b""));
+            commit.watch(move |is_ok| {
+                assert!(is_ok && teller.get() + 1 == id);
+                teller.set(id);
+            });
+            commit
+        });
+        let [one, other] = commits;
+        one.await.unwrap();
+        assert_eq!(told.get(), 2);
+        other.await.unwrap();
+    });
+}
+
+#[test]
 fn a_waiter_that_goes_away_can_leave_word() {
     let dir = tempfile::tempdir().unwrap();
     local(async {
@@ -286,6 +333,36 @@ fn fill(file: &Path) {
     for size in [1 << 20, 4096, 1] {
         while out.write_all(&vec![0; size]).is_ok() {}
     }
+}
+
+#[test]
+fn in_a_chained_store_what_rests_on_a_lost_batch_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(dir.path(), "64m") else { return };
+    local(async {
+        let path = disk.0.join("store");
+        let store = open(&path);
+        store.chain();
+        let mut last = None;
+        for id in 0..4000 {
+            fill(&disk.0.join(format!("filler{id}")));
+            let first = store.commit(4000, |writer| writer.put(BODY, &key(2 * id), &[7; 4000]));
+            // It is on its way.
+            tokio::task::yield_now().await;
+            let second = store.commit(1, |writer| writer.put(META, &key(2 * id + 1), b""));
+            let riders = store.backlog();
+            let (first, second) = (first.await, second.await);
+            assert_eq!(riders, 0);
+            assert!(first.is_ok() || second.is_err(), "{second:?} rests on {first:?}");
+            if first.is_err() {
+                last = Some(2 * id + 1);
+                break;
+            }
+        }
+        let last = last.expect("the disk is full");
+        assert_eq!(store.get(META, &key(last)).await, Ok(None));
+        assert!(store.settled().await, "nothing is left of them");
+    });
 }
 
 #[test]
