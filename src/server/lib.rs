@@ -1,10 +1,17 @@
 //! Floor 3: the doors, boot and the command line.
 //!
-//! `smtpd` takes mail, `admin` answers administrators on a Unix socket, `cli` is its other end and
+//! `smtpd` takes mail, `imapd` and `pop3d` hand it out; `listener` is what an administrator says about
+//! where they listen, `gate` counts clients for all of them, `proxy` reads PROXY headers, `login` judges who
+//! users are, `passage` takes connections to the shard that owns the account; `admin` answers administrators on a Unix socket, `cli` is its other end and
 //! everything that people type, `boot` puts the house together. Doors never import each other.
 #![forbid(unsafe_code)]
 
 pub mod admin;
 pub mod boot;
 pub mod cli;
+pub mod gate;
+pub mod listener;
+mod login;
+pub mod passage;
+mod proxy;
 pub mod smtpd;

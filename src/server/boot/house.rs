@@ -14,7 +14,9 @@ use mail::directory::{Accounts, Writer};
 use mail::queue;
 
 use super::settings::Settings;
-use crate::smtpd::{self, Gate, TlsMode};
+use crate::gate::Gate;
+use crate::listener::{ListenerSettings, TlsMode};
+use crate::smtpd;
 
 /// Shared by every thread; nothing in it is touched once a message.
 pub(super) struct House {
@@ -117,7 +119,7 @@ impl House {
 }
 
 fn acceptors(keeper: &Keeper, settings: &Settings) -> Result<Vec<Option<Acceptor>>, TlsError> {
-    let acceptor = |listener: &smtpd::ListenerSettings| {
+    let acceptor = |listener: &ListenerSettings| {
         if listener.tls == TlsMode::None {
             return Ok(None);
         }

@@ -20,7 +20,8 @@ use proto::types::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::smtpd::{LimitSettings, ListenerSettings, Rules, Told};
+use crate::listener::{LimitSettings, ListenerSettings};
+use crate::smtpd::{Rules, Told};
 
 const INTRO: &str = "Every setting of Ringpost with its explanation and default, as \
                      `ringpost config reference` prints it.\nStart from config/ringpost.toml and \

@@ -21,7 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::house::House;
 use super::settings::Settings;
-use crate::smtpd::{self, Door, Protocol, Rules};
+use crate::listener::{ListenerSettings, Protocol};
+use crate::smtpd::{self, Door, Rules};
 
 /// How often adopted queues are looked at.
 const ADOPTED_LOOK_MS: u64 = 5_000;
@@ -143,6 +144,9 @@ impl Rooms {
         });
         for (number, listener) in settings.listener.iter().enumerate() {
             let address = listener.address;
+            if !listener.kind.is_smtp() {
+                continue;
+            }
             door.open(number, address)
                 .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }
@@ -304,7 +308,9 @@ impl Sign for Reports {
 
 /// By what mail for ourselves is recognised: it would circle.
 fn own_names(house: &House, settings: &Settings) -> Own {
-    let speaks_smtp = |listener: &&smtpd::ListenerSettings| listener.protocol == Protocol::Smtp;
+    let speaks_smtp = |listener: &&ListenerSettings| {
+        listener.kind.is_smtp() && listener.protocol == Protocol::Smtp
+    };
     Own {
         names: vec![house.hostname.to_ascii_lowercase().into()],
         listeners: settings.listener.iter().filter(speaks_smtp).map(|l| l.address).collect(),

@@ -10,14 +10,18 @@ use std::task::{Context, Poll, Waker};
 use engine::shard::{now_ms, wall_ms};
 use engine::tls::Channel;
 use mail::directory::{Identity, Resolution};
+use proto::sasl;
 use proto::smtp::server::{Answer, Question};
 use proto::text::Missing;
-use proto::types::{Moment, Reply, Timestamp};
+use proto::types::{Enhanced, Moment, Reply, Timestamp};
 
 use super::intake::{self, Intake, MEMORY_SPENT};
-use super::login;
 use super::session::Session;
 use super::submit;
+use crate::login::{self, Judgement};
+
+/// What a client hears that has guessed too often: nothing was verified.
+const BLOCKED: Reply = Reply::new(454, Enhanced(4, 7, 0), "Too many failed logins, try later");
 
 impl Session {
     /// The answer, if it is known at once.
@@ -57,12 +61,15 @@ impl Session {
 
     async fn authenticate(&mut self) -> Answer {
         let Some(proof) = self.machine.proof().cloned() else { return Answer::Accept };
-        let judgement = login::judge(proof, &self.door.login, self.client).await;
-        if judgement.account.is_some() {
-            self.door.metrics.logins.inc();
-            self.account = judgement.account;
+        match login::judge(proof, &self.door.login, self.client).await {
+            Judgement::Granted(account) => {
+                self.door.metrics.logins.inc();
+                self.account = Some(account);
+                Answer::Proof(sasl::Answer::Granted)
+            }
+            Judgement::Answer(answer) => Answer::Proof(answer),
+            Judgement::Blocked => Answer::Refuse(BLOCKED),
         }
-        judgement.answer
     }
 
     /// Who has logged in: proved it, and went through with the exchange.

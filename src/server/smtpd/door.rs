@@ -17,11 +17,11 @@ use proto::types::{Enhanced, Moment, Reply};
 use slab::Slab;
 use tokio::sync::Notify;
 
-use super::gate::{Gate, Refused};
 use super::metrics::Metrics;
 use super::origin::Origin;
 use super::rules::Rules;
 use super::session;
+use crate::gate::{Gate, Refused};
 
 /// Connections that the kernel holds for us while we are busy.
 const BACKLOG: i32 = 4096;

@@ -10,7 +10,7 @@ use mail::policy::{self, Networks, Relay};
 use proto::sasl::{self, Mechanism, Mechanisms};
 use proto::smtp::server::{self as machine, Profile};
 
-use super::settings::{
+use crate::listener::{
     Kind, LimitSettings, LineEndings, ListenerSettings, MechanismName, Protocol, TlsMode,
 };
 

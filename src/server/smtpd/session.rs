@@ -16,11 +16,11 @@ use proto::smtp::server::{Question, Server, Step};
 use proto::types::{Moment, Timestamp};
 
 use super::door::{Inner, Place, turned_away};
-use super::gate::{Pass, Refused};
 use super::intake::Intake;
-use super::proxy;
 use super::rules::{Entrance, Rules};
 use super::ways::Ways;
+use crate::gate::{Pass, Refused};
+use crate::proxy;
 
 /// Octets read at once while waiting for a command: the kernel holds this much a connection.
 const COMMAND_READ_BYTES: usize = 1 << 10;

@@ -1,4 +1,4 @@
-//! What an administrator says about listeners and their limits.
+//! What an administrator says about listeners and their limits; every door has some.
 //!
 //! Every doc comment below becomes the text of `config/reference.toml`, so each gives its reason.
 
@@ -31,6 +31,18 @@ pub enum Kind {
     Relay,
     /// Mail from users, RFC 6409.
     Submission,
+    /// Users read and keep their mail, RFC 9051 and RFC 3501.
+    Imap,
+    /// Users fetch their mail, RFC 1939.
+    Pop3,
+}
+
+impl Kind {
+    /// Mail comes in by it.
+    #[must_use]
+    pub const fn is_smtp(self) -> bool {
+        matches!(self, Self::Relay | Self::Submission)
+    }
 }
 
 /// How a user may log in.
@@ -83,7 +95,8 @@ pub struct ListenerSettings {
     pub address: SocketAddr,
     /// "relay" for mail between servers; "submission" for users' programs (RFC 6409, ports 587 and 465):
     /// nobody sends without logging in, sender addresses must be the account's own or granted to it,
-    /// the limits an hour of account and domain hold, and what is missing in a header is put in.
+    /// the limits an hour of account and domain hold, and what is missing in a header is put in. "imap" and
+    /// "pop3" (ports 143 and 110, or 993 and 995 with tls = "implicit") hand out the mail of the accounts.
     pub kind: Kind,
     /// "smtp", or "lmtp" (RFC 2033) for a front end that wants one reply a recipient.
     pub protocol: Protocol,
@@ -97,7 +110,7 @@ pub struct ListenerSettings {
     /// "starttls" offers it to whoever asks; "implicit" begins with TLS, as port 465 does; "none".
     pub tls: TlsMode,
     /// How users may log in: "plain", "login", "scram-sha-256", "scram-sha-256-plus", "external". Empty:
-    /// all of them where the kind is "submission", none where it is "relay".
+    /// none where the kind is "relay", all of them elsewhere. Nobody logs in without TLS.
     pub auth: Vec<MechanismName>,
     /// Leaves the address of a client that has logged in out of the Received field: where a user is when
     /// they write is nobody's business, but without it abuse is harder to trace.

@@ -30,7 +30,7 @@ enum Parsed {
 
 /// Reads the header into `input` and removes it there; what the client has sent behind it stays.
 /// `None`: no valid header came in time.
-pub(super) async fn client(stream: &mut Stream, input: &mut Vec<u8>) -> Option<IpAddr> {
+pub(crate) async fn client(stream: &mut Stream, input: &mut Vec<u8>) -> Option<IpAddr> {
     stream.deadline().set(now_ms().saturating_add(PATIENCE_MS));
     loop {
         match parse(input) {

@@ -1,33 +1,27 @@
 //! Logging in: what the machine asks about a client, answered by the directory.
 //!
-//! What must stay true: nobody acts for another; whether an account exists is told by nothing that is
-//! said here; a directory that is down is 454, never 535. How it fails: as the client's reply, and in
-//! the log (`login-failed`), which the directory writes.
+//! Every door that users log in by asks here. What must stay true: nobody acts for another; whether an
+//! account exists is told by nothing that is said here; a directory that is down is a temporary
+//! failure, never a wrong password. How it fails: as the client's reply, and in the log
+//! (`login-failed`), which the directory writes.
 
 use std::net::IpAddr;
 
 use mail::directory::{Admission, Identity as Account, Login, Verdict};
 use proto::sasl::{self, Identity, Nonce, Proof};
-use proto::smtp::server::Answer;
-use proto::types::{Enhanced, Reply};
 
-/// What a client hears that has guessed too often: nothing was verified.
-const BLOCKED: Reply = Reply::new(454, Enhanced(4, 7, 0), "Too many failed logins, try later");
-
-/// What the machine is to be told, and who is logged in then.
-pub(super) struct Judgement {
-    pub answer: Answer,
-    pub account: Option<Box<Account>>,
-}
-
-impl Judgement {
-    const fn of(answer: sasl::Answer) -> Self {
-        Self { answer: Answer::Proof(answer), account: None }
-    }
+/// What a proof was found to be.
+pub(crate) enum Judgement {
+    /// It does: the machine is to be told so, and this account is logged in then.
+    Granted(Box<Account>),
+    /// Nobody is logged in, yet: the machine is to be told this.
+    Answer(sasl::Answer),
+    /// The client has guessed too often; nothing was verified.
+    Blocked,
 }
 
 /// Judges a proof. May take seconds for those who guess.
-pub(super) async fn judge(proof: Proof, login: &Login, client: IpAddr) -> Judgement {
+pub(crate) async fn judge(proof: Proof, login: &Login, client: IpAddr) -> Judgement {
     match proof {
         Proof::Password { identity, password } if acts_for_itself(&identity) => {
             let password = password.as_str().as_bytes();
@@ -44,17 +38,17 @@ pub(super) async fn judge(proof: Proof, login: &Login, client: IpAddr) -> Judgem
         | Proof::Scram { identity, .. }
         | Proof::Certificate { identity } => {
             login.failed(&identity.authentication, client);
-            Judgement::of(sasl::Answer::Denied)
+            Judgement::Answer(sasl::Answer::Denied)
         }
     }
 }
 
 async fn secrets(authentication: &str, login: &Login, client: IpAddr) -> Judgement {
     if login.admit(authentication, client).await == Admission::Blocked {
-        return Judgement { answer: Answer::Refuse(BLOCKED), account: None };
+        return Judgement::Blocked;
     }
     let (secrets, nonce) = (login.scram(authentication).await, mail::directory::nonce());
-    Judgement::of(match (secrets, nonce) {
+    Judgement::Answer(match (secrets, nonce) {
         (Ok(secrets), Some(nonce)) => sasl::Answer::Secrets(Box::new(secrets), Nonce::new(&nonce)),
         _ => sasl::Answer::Unavailable,
     })
@@ -62,12 +56,10 @@ async fn secrets(authentication: &str, login: &Login, client: IpAddr) -> Judgeme
 
 fn told(verdict: Verdict) -> Judgement {
     match verdict {
-        Verdict::Granted(account) => {
-            Judgement { answer: Answer::Proof(sasl::Answer::Granted), account: Some(account) }
-        }
-        Verdict::Wrong => Judgement::of(sasl::Answer::Denied),
-        Verdict::Temporary => Judgement::of(sasl::Answer::Unavailable),
-        Verdict::Blocked => Judgement { answer: Answer::Refuse(BLOCKED), account: None },
+        Verdict::Granted(account) => Judgement::Granted(account),
+        Verdict::Wrong => Judgement::Answer(sasl::Answer::Denied),
+        Verdict::Temporary => Judgement::Answer(sasl::Answer::Unavailable),
+        Verdict::Blocked => Judgement::Blocked,
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 
 use foldhash::fast::RandomState;
 
-use super::settings::LimitSettings;
+use crate::listener::LimitSettings;
 
 const TABLES: usize = 64;
 
