@@ -11,7 +11,7 @@ use proto::types::Timestamp;
 use smallvec::SmallVec;
 
 use super::account::Account;
-use super::digest::{Digest, digest, thread_of};
+use super::digest::{Digest, digest, encode, thread_of};
 use super::folder::Folder;
 use super::names::{INBOX, folder_name};
 use super::plan::{Fresh, Plan};
@@ -35,8 +35,7 @@ impl Parcel {
     #[must_use]
     pub fn new(message: Bytes, internal: Timestamp) -> Self {
         let digest = Arc::new(digest(&message));
-        let mut encoded = Vec::new();
-        record::write(&*digest, &mut encoded);
+        let encoded = encode(&digest);
         Self { message, digest, encoded: encoded.into(), internal, marks: Marks::default() }
     }
 

@@ -43,6 +43,9 @@ pub enum MailboxError {
     /// A row on the disk cannot be read. It is kept; `verify` tells more.
     #[error("a row cannot be read: {0}")]
     Unreadable(&'static str),
+    /// Another shard owns the store.
+    #[error("the account's mail is on another shard")]
+    Elsewhere,
     /// The layout of the data directory is not one that this program made.
     #[error("{0}")]
     Layout(Box<str>),

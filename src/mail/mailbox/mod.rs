@@ -13,7 +13,7 @@
 //! and their sessions end ([`MailboxError::Lost`]). A row that cannot be read is an error for whoever
 //! needs it, is told and counted, and never removed.
 //!
-//! `layout` says which store an account is in, `record` what lies on the disk, `plan` writes;
+//! `layout` says which store an account is in, `stores` reaches it from any shard, `record` what lies on the disk, `plan` writes;
 //! `account`, `folder`, `index` and `feed` are how it is in memory, `share` counts who refers to a body;
 //! `deliver` takes mail in, `view` is what a session sees, `change` what it does, `read` what it reads,
 //! `folders` and `names` are about folders themselves, `sweep` removes deleted ones, `removal` whole accounts; `cache`, `quota`,
@@ -41,6 +41,7 @@ mod record;
 mod removal;
 mod settings;
 mod share;
+mod stores;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -73,6 +74,7 @@ pub use quota::{DomainUse, Limits};
 pub use ranges::Ranges;
 pub use record::{Counts, Usage};
 pub use settings::Settings;
+pub use stores::{Errand, Stores, Ways};
 pub use verify::Report;
 pub use view::{Event, View};
 

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::digest::Digest;
+use super::digest::{Digest, decode};
 use super::ranges::{self, Ranges};
 use super::record::{self, BODY, DIGEST, GONE};
 use super::{Entry, MailboxError, View};
@@ -74,7 +74,7 @@ impl View {
                     self.is_gone(entry.uid, "digest")?;
                     continue;
                 };
-                let digest: Digest = store.seen(record::read("digest", &row))?;
+                let digest: Digest = store.seen(decode(&row))?;
                 let digest = Arc::new(digest);
                 let place = store.place(&self.reader.folder, entry.uid);
                 store.caches.keep_digest(place, entry.id, Arc::clone(&digest), row.len());

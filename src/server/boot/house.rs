@@ -11,6 +11,7 @@ use engine::{storage, telemetry::Counter};
 use mail::authentication::signing::Keys;
 use mail::delivery::{self, SiteTable, tls::policies::Policies};
 use mail::directory::{Accounts, Writer};
+use mail::mailbox::{self, DomainUse, Layout};
 use mail::queue;
 
 use super::settings::Settings;
@@ -37,6 +38,10 @@ pub(super) struct House {
     pub writer: Writer,
     /// What mail of our domains is signed with.
     pub keys: Arc<Keys>,
+    /// Which store an account's mail is in.
+    pub layout: Layout,
+    /// What the accounts of each domain keep.
+    pub domains: Arc<DomainUse>,
     /// MTA-STS policies; none when nobody could be believed about them.
     pub policies: Option<Arc<Policies>>,
     pub figures: Vec<Figures>,
@@ -51,6 +56,9 @@ pub(super) struct Figures {
     pub queue: Arc<queue::Metrics>,
     pub storage: Arc<storage::Metrics>,
     pub delivery: Arc<delivery::Metrics>,
+    pub mailbox: Arc<mailbox::Metrics>,
+    /// Of the stores of mailboxes together.
+    pub mailbox_storage: Arc<storage::Metrics>,
     /// Panics that were contained.
     pub panics: Counter,
 }
@@ -62,6 +70,7 @@ impl Figures {
         self.queue.report(&mut sheet);
         self.storage.report(&mut sheet);
         self.delivery.report(&mut sheet);
+        self.mailbox.report(&mut sheet);
         sheet.counter("shard.panics", &self.panics);
         sheet
     }
@@ -74,6 +83,7 @@ impl House {
         backend: Backend,
         (accounts, writer): (Arc<Accounts>, Writer),
         keys: Arc<Keys>,
+        layout: Layout,
         log: Log,
     ) -> Result<Self, TlsError> {
         let shards = usize::from(settings.shards());
@@ -94,6 +104,8 @@ impl House {
             accounts,
             writer,
             keys,
+            layout,
+            domains: Arc::default(),
             policies,
             figures: (0..shards).map(|_| Figures::default()).collect(),
             log,

@@ -23,6 +23,7 @@ use engine::telemetry::{Level, Log, note};
 use engine::tls::TlsError;
 use mail::authentication::signing::{KeyError, Keys};
 use mail::directory::{Accounts, StoreError};
+use mail::mailbox::{Layout, MailboxError, Ways};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -34,7 +35,7 @@ use crate::admin::{self, Hub};
 use house::House;
 use hub::Switchboard;
 use settings::{LoadError, Settings};
-use shard::Order;
+use shard::{Order, Seat};
 
 /// Orders that may wait for a shard.
 const ORDERS_MAX: usize = 64;
@@ -69,6 +70,9 @@ pub enum BootError {
     /// The keys of DKIM.
     #[error("dkim: {0}")]
     Keys(#[from] KeyError),
+    /// How the stores of mailboxes are laid out.
+    #[error("mailboxes: {0}")]
+    Mailboxes(#[from] MailboxError),
     /// A shard's rooms, with what could not be opened.
     #[error("{0}")]
     Room(String),
@@ -109,7 +113,8 @@ fn run(path: &Path, settings: Settings, log: &Log) -> Result<(), BootError> {
     let socket = settings.admin_socket();
     let directory = Accounts::open(&settings.server.data_dir, settings.directory_parts())?;
     let keys = Keys::open(&settings.server.data_dir, &settings.dkim)?;
-    let house = Arc::new(House::new(settings, backend, directory, keys, log.clone())?);
+    let layout = Layout::open(&settings.server.data_dir, usize::from(settings.shards()))?;
+    let house = Arc::new(House::new(settings, backend, directory, keys, layout, log.clone())?);
     // From here on signals are ours: none is lost between start and loop.
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(BootError::Door)?;
     let (shards, orders) = start_shards(&house, backend)?;
@@ -171,17 +176,22 @@ fn start_shards(
     let (senders, inboxes): (Vec<_>, Vec<_>) =
         (0..count).map(|_| orders::channel::<Order>(ORDERS_MAX)).unzip();
     let (ready, readiness) = mpsc::channel();
+    let (ways, errands) = Ways::new(count);
+    let seat = |(orders, errands)| {
+        Some(Seat { orders, errands, ways: ways.clone(), ready: ready.clone() })
+    };
     // Each shard takes its own, so that one which panics is missed.
-    let seats = inboxes.into_iter().map(|inbox| Some((inbox, ready.clone()))).collect();
-    let seats: Arc<Mutex<Vec<_>>> = Arc::new(Mutex::new(seats));
+    let seats: Vec<Option<Seat>> = inboxes.into_iter().zip(errands).map(seat).collect();
+    let seats = Arc::new(Mutex::new(seats));
+    drop(ways);
     drop(ready);
     let theirs = Arc::clone(house);
     let shards = start(count, backend, move |shard| {
         let seat = seats.lock().unwrap_or_else(PoisonError::into_inner)[shard.index()].take();
         let house = Arc::clone(&theirs);
         async move {
-            if let Some((orders, ready)) = seat {
-                shard::live(shard, house, orders, ready).await;
+            if let Some(seat) = seat {
+                shard::live(shard, house, seat).await;
             }
         }
     })?;

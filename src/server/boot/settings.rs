@@ -15,12 +15,12 @@ use mail::authentication::{checks, signing};
 use mail::delivery::route::Routes;
 use mail::delivery::settings::RouteSettings;
 use mail::queue::QUEUES_MAX;
-use mail::{delivery, directory, policy, queue};
+use mail::{delivery, directory, mailbox, policy, queue};
 use proto::types::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::listener::{LimitSettings, ListenerSettings};
+use crate::listener::{LimitSettings, ListenerSettings, Protocol};
 use crate::smtpd::{Rules, Told};
 
 const INTRO: &str = "Every setting of Ringpost with its explanation and default, as \
@@ -58,6 +58,8 @@ pub struct Settings {
     pub authentication: checks::Settings,
     /// How mail of our domains is signed. Keys are made by `ringpost dkim generate`.
     pub dkim: signing::Settings,
+    /// Where the mail of accounts is kept, and how much memory that takes.
+    pub mailbox: mailbox::Settings,
     /// How mail leaves.
     pub delivery: delivery::settings::Settings,
     /// Ways that some mail takes instead of the MX of its domain; one table a route.
@@ -126,6 +128,7 @@ impl Default for Settings {
             guessing: directory::GuessSettings::default(),
             authentication: checks::Settings::default(),
             dkim: signing::Settings::default(),
+            mailbox: mailbox::Settings::default(),
             delivery: delivery::settings::Settings::default(),
             route: Vec::new(),
             dns: dns::Settings::default(),
@@ -263,6 +266,7 @@ impl Settings {
             queue: self.queue,
             authentication: self.authentication,
             dkim: self.dkim,
+            mailbox: mailbox::Settings { memory: running.mailbox.memory, ..self.mailbox },
             delivery: self.delivery,
             route: self.route,
         }
@@ -277,6 +281,7 @@ impl Settings {
         faults.extend(self.guessing.faults());
         faults.extend(self.authentication.faults());
         faults.extend(self.dkim.faults());
+        faults.extend(self.mailbox.faults());
         faults.extend(self.dns.faults());
         let mut note = |result: Result<(), String>| faults.extend(result.err());
         let hostname = self.hostname();
@@ -289,6 +294,10 @@ impl Settings {
             note(Err("no [[listener]]: mail could not come in".to_owned()));
         }
         for (index, listener) in self.listener.iter().enumerate() {
+            if !listener.kind.is_smtp() && listener.protocol != Protocol::default() {
+                let path = format!("listener[{index}].protocol");
+                note(Err(format!("{path}: only listeners that take mail have a protocol")));
+            }
             let asks = listener.client_certificates != ClientCertificates::Ignore;
             if asks && listener.client_ca_file.as_os_str().is_empty() {
                 let path = format!("listener[{index}].client_ca_file");

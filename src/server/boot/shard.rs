@@ -15,6 +15,7 @@ use mail::authentication::checks::{self, Authenticator};
 use mail::authentication::signing::Keys;
 use mail::delivery::{self, Delivery, mx::Own, tls::outcomes::Outcomes};
 use mail::directory::Login;
+use mail::mailbox::{self, Caches, Errand, Stores, Ways};
 use mail::queue::{self, Answer, Command, Queue, QueueError, Sign, Snapshot, orphans, queue_dir};
 use proto::types::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +48,16 @@ pub(super) enum Order {
     Drain,
 }
 
+/// What a shard is given, and only that one.
+pub(super) struct Seat {
+    pub orders: mpsc::Receiver<Order>,
+    /// What other shards ask of its stores, and the ways to theirs.
+    pub errands: mpsc::Receiver<Errand>,
+    pub ways: Ways,
+    /// Hears whether it could start.
+    pub ready: std::sync::mpsc::Sender<Result<(), String>>,
+}
+
 /// The rooms of a shard.
 struct Rooms {
     shard: Shard,
@@ -58,22 +69,20 @@ struct Rooms {
     dmarc: Rc<checks::Outcomes>,
     own: Queue,
     adopted: RefCell<Vec<(u16, Queue)>>,
+    stores: Stores,
 }
 
-/// Runs a shard until it is told to drain. `ready` hears whether it could start.
-pub(super) async fn live(
-    shard: Shard,
-    house: Arc<House>,
-    mut orders: mpsc::Receiver<Order>,
-    ready: std::sync::mpsc::Sender<Result<(), String>>,
-) {
-    let rooms = match Rooms::open(shard, house) {
+/// Runs a shard until it is told to drain.
+pub(super) async fn live(shard: Shard, house: Arc<House>, seat: Seat) {
+    let Seat { mut orders, errands, ways, ready } = seat;
+    let rooms = match Rooms::open(shard, house, ways) {
         Ok(rooms) => Rc::new(rooms),
         Err(error) => return drop(ready.send(Err(error))),
     };
     let _ = ready.send(Ok(()));
     drop(ready);
     rooms.start();
+    rooms.shard.spawn(rooms.stores.clone().run(rooms.shard.clone(), errands));
     while let Some(order) = orders.recv().await {
         match order {
             Order::Queue(command, to) => {
@@ -89,7 +98,7 @@ pub(super) async fn live(
 }
 
 impl Rooms {
-    fn open(shard: Shard, house: Arc<House>) -> Result<Self, String> {
+    fn open(shard: Shard, house: Arc<House>, ways: Ways) -> Result<Self, String> {
         let settings = house.settings.load_full();
         let index = index(&shard);
         let figures = &house.figures[shard.index()];
@@ -107,6 +116,7 @@ impl Rooms {
             .into_iter()
             .map(|number| Ok((number, open(number)?)))
             .collect::<Result<_, String>>()?;
+        let stores = open_stores(&house, &settings, &shard, ways)?;
         let delivery = Delivery::new(delivery::Parts {
             shard: shard.clone(),
             settings: Arc::new(settings.delivery.clone()),
@@ -151,7 +161,18 @@ impl Rooms {
                 .map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }
         let adopted = RefCell::new(adopted);
-        Ok(Self { shard, house, events, door, delivery, authenticator, dmarc, own, adopted })
+        Ok(Self {
+            shard,
+            house,
+            events,
+            door,
+            delivery,
+            authenticator,
+            dmarc,
+            own,
+            adopted,
+            stores,
+        })
     }
 
     /// Sets going what runs beside the orders.
@@ -241,6 +262,7 @@ impl Rooms {
         for queue in self.queues() {
             queue.reload(Arc::clone(&queue_settings));
         }
+        self.stores.reload(&settings.mailbox);
         // Both were compiled once when the file was judged.
         match Rules::compile(&settings.told(&self.house.hostname, &self.house.acceptors.load())) {
             Ok(rules) => self.door.reload(rules),
@@ -271,8 +293,32 @@ impl Rooms {
                 note(Level::Error, "a queue could not write what was left: some mail may go twice");
             }
         }
+        if !self.stores.close().await {
+            note(Level::Error, "a store of mailboxes could not write what was left");
+        }
         self.events.flush();
     }
+}
+
+/// The mailboxes whose stores the shard owns.
+fn open_stores(
+    house: &House,
+    settings: &Settings,
+    shard: &Shard,
+    ways: Ways,
+) -> Result<Stores, String> {
+    let figures = &house.figures[shard.index()];
+    let parts = mailbox::Parts {
+        settings: Arc::new(settings.mailbox.clone()),
+        storage: settings.mailbox.storage(&settings.storage),
+        caches: Rc::new(Caches::new(&settings.mailbox, Arc::clone(&figures.mailbox))),
+        domains: Arc::clone(&house.domains),
+        metrics: Arc::clone(&figures.mailbox),
+        storage_metrics: Arc::clone(&figures.mailbox_storage),
+        own: 1,
+    };
+    Stores::open(house.layout.clone(), index(shard), ways, parts)
+        .map_err(|error| format!("mailboxes: {error}"))
 }
 
 fn index(shard: &Shard) -> u16 {

@@ -307,7 +307,7 @@ fn a_body_in_memory_is_handed_out_without_a_copy() {
         assert_eq!(view.body(1, 100_001..u64::MAX).await.unwrap().len(), 0);
         assert_eq!(view.body(2, 0..1).await, Err(MailboxError::Gone));
         assert_eq!(place.metrics.body_misses.get(), 0);
-        assert_eq!(view.digest(1).await.unwrap().header_octets, 100_000);
+        assert_eq!(*view.digest(1).await.unwrap(), digest(&message));
         assert_eq!(place.metrics.digest_hits.get(), 1);
         store.0.caches.reload(&Settings { body_cache: Size(0), ..place.settings.clone() });
         assert_eq!(view.body(1, 0..5).await.unwrap(), "xxxxx");

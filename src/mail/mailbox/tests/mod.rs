@@ -4,6 +4,7 @@ mod crash;
 mod isolation;
 mod life;
 mod model;
+mod reach;
 mod sessions;
 mod trouble;
 
@@ -58,13 +59,17 @@ impl Place {
 
     fn open_at(&self, path: &Path) -> Store {
         let layout = Layout::open(path, 1).unwrap();
+        Store::open(&layout, 0, self.parts()).unwrap()
+    }
+
+    fn parts(&self) -> Parts {
         let storage = storage::Settings {
             memory: Size::mib(4),
             free_min: Size(0),
             ballast: Size(0),
             batch_bytes_max: Size::mib(1),
         };
-        let parts = Parts {
+        Parts {
             settings: Arc::new(self.settings.clone()),
             storage,
             caches: Rc::new(Caches::new(&self.settings, Arc::clone(&self.metrics))),
@@ -72,8 +77,7 @@ impl Place {
             metrics: Arc::clone(&self.metrics),
             storage_metrics: Arc::default(),
             own: 1,
-        };
-        Store::open(&layout, 0, parts).unwrap()
+        }
     }
 }
 

@@ -75,7 +75,13 @@ pub(in crate::cli) fn store(
     nobody: String,
 ) -> Result<(Store, String, File), Failure> {
     let folder = &settings.server.data_dir;
-    let Ok(found) = fs::metadata(folder) else { return Err(Failure::Unreachable(nobody)) };
+    let Ok(found) = fs::metadata(folder) else {
+        return Err(Failure::Unreachable(format!(
+            "{nobody}\nringpost: without a server its data directory would be changed, but {} is not there \
+             yet: start the server once, or make the folder as its user",
+            folder.display()
+        )));
+    };
     let uid = rustix::process::geteuid().as_raw();
     if found.uid() != uid {
         let owner = described(found.uid());
