@@ -9,6 +9,7 @@
 mod explain;
 mod house;
 mod hub;
+mod rooms;
 pub mod settings;
 mod shard;
 

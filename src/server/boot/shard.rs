@@ -1,29 +1,21 @@
-//! The life of one shard: opens its rooms, obeys orders, and in the end empties and closes them.
+//! The life of one shard: has its rooms opened, obeys orders, and in the end empties and closes them.
 //!
-//! What must stay true: the doors open only when the shard's queue has been recovered; they close
-//! before deliveries do, and the queues last, so that nothing acknowledged is left unwritten.
+//! What must stay true: the doors close before deliveries do, and queues and mailboxes last, so that
+//! nothing acknowledged is left unwritten.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::dns::Resolver;
 use engine::shard::{Shard, now_ms, sleep};
-use engine::telemetry::{Events, Level, note};
-use mail::authentication::checks::{self, Authenticator};
-use mail::authentication::signing::Keys;
-use mail::delivery::{self, Delivery, mx::Own, tls::outcomes::Outcomes};
-use mail::directory::Login;
-use mail::mailbox::{self, Caches, Errand, Stores, Ways};
-use mail::queue::{self, Answer, Command, Queue, QueueError, Sign, Snapshot, orphans, queue_dir};
-use proto::types::Timestamp;
+use engine::telemetry::{Level, note};
+use mail::mailbox::{Errand, Ways};
+use mail::queue::{Answer, Command, Queue, QueueError, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 
 use super::house::House;
-use super::settings::Settings;
-use crate::listener::{ListenerSettings, Protocol};
-use crate::smtpd::{self, Door, Rules};
+use super::rooms::Rooms;
+use crate::smtpd::Rules;
 
 /// How often adopted queues are looked at.
 const ADOPTED_LOOK_MS: u64 = 5_000;
@@ -58,20 +50,6 @@ pub(super) struct Seat {
     pub ready: std::sync::mpsc::Sender<Result<(), String>>,
 }
 
-/// The rooms of a shard.
-struct Rooms {
-    shard: Shard,
-    house: Arc<House>,
-    events: Events,
-    door: Door,
-    delivery: Delivery,
-    authenticator: Authenticator,
-    dmarc: Rc<checks::Outcomes>,
-    own: Queue,
-    adopted: RefCell<Vec<(u16, Queue)>>,
-    stores: Stores,
-}
-
 /// Runs a shard until it is told to drain.
 pub(super) async fn live(shard: Shard, house: Arc<House>, seat: Seat) {
     let Seat { mut orders, errands, ways, ready } = seat;
@@ -98,83 +76,6 @@ pub(super) async fn live(shard: Shard, house: Arc<House>, seat: Seat) {
 }
 
 impl Rooms {
-    fn open(shard: Shard, house: Arc<House>, ways: Ways) -> Result<Self, String> {
-        let settings = house.settings.load_full();
-        let index = index(&shard);
-        let figures = &house.figures[shard.index()];
-        let events = house.log.shard(shard.index());
-        let parts = queue_parts(&house, &settings, &shard, &events);
-        let open = |number: u16| {
-            let folder = queue_dir(&settings.server.data_dir, number);
-            Queue::open(&folder, number, parts.clone())
-                .map_err(|error| format!("queue {}: {error}", folder.display()))
-        };
-        let own = open(index)?;
-        let left = orphans(&settings.server.data_dir, index, house.shards())
-            .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?;
-        let adopted = left
-            .into_iter()
-            .map(|number| Ok((number, open(number)?)))
-            .collect::<Result<_, String>>()?;
-        let stores = open_stores(&house, &settings, &shard, ways)?;
-        let delivery = Delivery::new(delivery::Parts {
-            shard: shard.clone(),
-            settings: Arc::new(settings.delivery.clone()),
-            routes: settings.route.clone(),
-            own: own_names(&house, &settings),
-            hostname: house.hostname.as_str().into(),
-            resolver: Resolver::new(&settings.dns).map_err(|error| format!("dns: {error}"))?,
-            connector: house.connector.load_full(),
-            policies: house.policies.clone(),
-            outcomes: Outcomes::open(&settings.server.data_dir, shard.index())
-                .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?,
-            sites: Arc::clone(&house.sites),
-            metrics: Arc::clone(&figures.delivery),
-        })
-        .map_err(|error| error.to_string())?;
-        let authenticator = Authenticator::new(&settings.authentication, &settings.dns)
-            .map_err(|error| error.to_string())?;
-        let dmarc = checks::Outcomes::open(&settings.server.data_dir, shard.index())
-            .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?;
-        let dmarc = Rc::new(dmarc);
-        let door = Door::new(smtpd::Parts {
-            shard: shard.clone(),
-            queue: own.clone(),
-            accounts: Arc::clone(&house.accounts),
-            login: Login::new(Arc::clone(&house.accounts), events.clone()),
-            gate: Arc::clone(&house.gate),
-            metrics: Arc::clone(&figures.smtp),
-            origin: smtpd::Origin {
-                authenticator: authenticator.clone(),
-                outcomes: Rc::clone(&dmarc),
-                keys: house.keys.view(),
-                events: events.clone(),
-            },
-            rules: Rules::compile(&settings.told(&house.hostname, &house.acceptors.load()))?,
-        });
-        for (number, listener) in settings.listener.iter().enumerate() {
-            let address = listener.address;
-            if !listener.kind.is_smtp() {
-                continue;
-            }
-            door.open(number, address)
-                .map_err(|error| format!("cannot listen on {address}: {error}"))?;
-        }
-        let adopted = RefCell::new(adopted);
-        Ok(Self {
-            shard,
-            house,
-            events,
-            door,
-            delivery,
-            authenticator,
-            dmarc,
-            own,
-            adopted,
-            stores,
-        })
-    }
-
     /// Sets going what runs beside the orders.
     fn start(self: &Rc<Self>) {
         for queue in self.queues() {
@@ -265,7 +166,7 @@ impl Rooms {
         self.stores.reload(&settings.mailbox);
         // Both were compiled once when the file was judged.
         match Rules::compile(&settings.told(&self.house.hostname, &self.house.acceptors.load())) {
-            Ok(rules) => self.door.reload(rules),
+            Ok(rules) => self.doors.smtp.reload(rules),
             Err(error) => note(Level::Error, error),
         }
         if let Err(error) = self.authenticator.reload(&settings.authentication, &settings.dns) {
@@ -281,7 +182,7 @@ impl Rooms {
     async fn drain(&self) {
         let patience = self.house.settings.load().server.drain.get();
         let started_ms = now_ms();
-        let left = self.door.drain(patience).await;
+        let left = self.doors.smtp.drain(patience).await;
         if left > 0 {
             note(Level::Warn, format_args!("{left} clients were cut off inside a message"));
         }
@@ -297,68 +198,5 @@ impl Rooms {
             note(Level::Error, "a store of mailboxes could not write what was left");
         }
         self.events.flush();
-    }
-}
-
-/// The mailboxes whose stores the shard owns.
-fn open_stores(
-    house: &House,
-    settings: &Settings,
-    shard: &Shard,
-    ways: Ways,
-) -> Result<Stores, String> {
-    let figures = &house.figures[shard.index()];
-    let parts = mailbox::Parts {
-        settings: Arc::new(settings.mailbox.clone()),
-        storage: settings.mailbox.storage(&settings.storage),
-        caches: Rc::new(Caches::new(&settings.mailbox, Arc::clone(&figures.mailbox))),
-        domains: Arc::clone(&house.domains),
-        metrics: Arc::clone(&figures.mailbox),
-        storage_metrics: Arc::clone(&figures.mailbox_storage),
-        own: 1,
-    };
-    Stores::open(house.layout.clone(), index(shard), ways, parts)
-        .map_err(|error| format!("mailboxes: {error}"))
-}
-
-fn index(shard: &Shard) -> u16 {
-    // There are at most `QUEUES_MAX` shards.
-    u16::try_from(shard.index()).unwrap_or(u16::MAX)
-}
-
-fn queue_parts(house: &House, settings: &Settings, shard: &Shard, events: &Events) -> queue::Parts {
-    let figures = &house.figures[shard.index()];
-    queue::Parts {
-        settings: Arc::new(settings.queue.clone()),
-        storage: settings.storage.clone(),
-        hostname: house.hostname.as_str().into(),
-        signer: Some(Rc::new(Reports(Arc::clone(&house.keys)))),
-        events: events.clone(),
-        metrics: Arc::clone(&figures.queue),
-        storage_metrics: Arc::clone(&figures.storage),
-        shards: house.shards(),
-    }
-}
-
-/// Signs what queues write, with the keys of the domain that it is from: a few hundred µs on the shard,
-/// once a report.
-struct Reports(Arc<Keys>);
-
-impl Sign for Reports {
-    fn sign(&self, message: &[u8], at: Timestamp, out: &mut Vec<u8>) {
-        if let Err(error) = self.0.keyring().sign(message, at, out) {
-            note(Level::Warn, format_args!("a report goes unsigned: {error}"));
-        }
-    }
-}
-
-/// By what mail for ourselves is recognised: it would circle.
-fn own_names(house: &House, settings: &Settings) -> Own {
-    let speaks_smtp = |listener: &&ListenerSettings| {
-        listener.kind.is_smtp() && listener.protocol == Protocol::Smtp
-    };
-    Own {
-        names: vec![house.hostname.to_ascii_lowercase().into()],
-        listeners: settings.listener.iter().filter(speaks_smtp).map(|l| l.address).collect(),
     }
 }
