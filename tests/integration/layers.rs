@@ -17,7 +17,7 @@ const DOORS: [(&str, &str); 10] = [
     ("webpki", "src/engine/tls"),
     ("hyper", "src/engine/tls"),
     ("mail_auth", "src/mail/authentication"),
-    ("ppp", "src/server/smtpd"),
+    ("ppp", "src/server/proxy.rs"),
 ];
 
 const SERVER_DOORS: [&str; 5] = ["smtpd", "imapd", "pop3d", "admin", "cli"];
