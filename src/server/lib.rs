@@ -13,5 +13,6 @@ pub mod gate;
 pub mod listener;
 mod login;
 pub mod passage;
+pub mod pop3d;
 mod proxy;
 pub mod smtpd;

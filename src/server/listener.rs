@@ -194,6 +194,9 @@ pub struct LimitSettings {
     pub message_timeout: Span,
     /// How long a connection may last in all.
     pub session_timeout: Span,
+    /// How long an account that has fetched its mail by POP3 waits until it may log in again (announced
+    /// as LOGIN-DELAY, RFC 2449): stops programs that ask every second. "0 s" lets them.
+    pub pop3_login_delay: Span,
 }
 
 impl Default for LimitSettings {
@@ -216,6 +219,7 @@ impl Default for LimitSettings {
             data_timeout: Span::mins(3),
             message_timeout: Span::mins(60),
             session_timeout: Span::mins(240),
+            pop3_login_delay: Span::ms(0),
         }
     }
 }

@@ -27,6 +27,7 @@ mod stream;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod travel;
 
 use std::io;
 
@@ -40,6 +41,7 @@ pub use post::{PostError, Remote};
 pub use start::{Shards, start};
 pub use stream::Stream;
 pub use sweep::{Brake, Deadline};
+pub use travel::Detached;
 
 /// Why shards could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]

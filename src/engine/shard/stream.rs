@@ -27,10 +27,10 @@ const LINGER_READ_BYTES: usize = 4096;
 /// A connection on the shard that opened or accepted it. Dropping it closes it.
 pub struct Stream {
     // Before the socket: fields drop in this order, and the sweep must forget it first.
-    registration: Registration,
+    pub(super) registration: Registration,
     socket: Socket,
-    peer: SocketAddr,
-    busy: bool,
+    pub(super) peer: SocketAddr,
+    pub(super) busy: bool,
     pub(super) tls: Option<Box<Channel>>,
 }
 
@@ -213,7 +213,7 @@ impl Drop for Stream {
     }
 }
 
-fn abandoned() -> io::Error {
+pub(super) fn abandoned() -> io::Error {
     io::Error::other("an earlier operation on this stream was dropped before it ended")
 }
 

@@ -139,6 +139,10 @@ impl Registration {
         &self.registry
     }
 
+    pub(super) fn duplicate(&self) -> io::Result<std::net::TcpStream> {
+        Ok(socket2::SockRef::from(&self.live.fd()).try_clone()?.into())
+    }
+
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = socket2::SockRef::from(&self.live.fd()).local_addr()?;
         addr.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())

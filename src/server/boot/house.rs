@@ -17,6 +17,7 @@ use mail::queue;
 use super::settings::Settings;
 use crate::gate::Gate;
 use crate::listener::{ListenerSettings, TlsMode};
+use crate::pop3d;
 use crate::smtpd;
 
 /// Shared by every thread; nothing in it is touched once a message.
@@ -53,6 +54,7 @@ pub(super) struct House {
 #[derive(Default)]
 pub(super) struct Figures {
     pub smtp: Arc<smtpd::Metrics>,
+    pub pop3: Arc<pop3d::Metrics>,
     pub queue: Arc<queue::Metrics>,
     pub storage: Arc<storage::Metrics>,
     pub delivery: Arc<delivery::Metrics>,
@@ -67,6 +69,7 @@ impl Figures {
     pub fn sheet(&self) -> Sheet {
         let mut sheet = Sheet::new();
         self.smtp.report(&mut sheet);
+        self.pop3.report(&mut sheet);
         self.queue.report(&mut sheet);
         self.storage.report(&mut sheet);
         self.delivery.report(&mut sheet);

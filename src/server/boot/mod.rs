@@ -24,7 +24,7 @@ use engine::telemetry::{Level, Log, note};
 use engine::tls::TlsError;
 use mail::authentication::signing::{KeyError, Keys};
 use mail::directory::{Accounts, StoreError};
-use mail::mailbox::{Layout, MailboxError, Ways};
+use mail::mailbox::{Layout, MailboxError};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -177,14 +177,9 @@ fn start_shards(
     let (senders, inboxes): (Vec<_>, Vec<_>) =
         (0..count).map(|_| orders::channel::<Order>(ORDERS_MAX)).unzip();
     let (ready, readiness) = mpsc::channel();
-    let (ways, errands) = Ways::new(count);
-    let seat = |(orders, errands)| {
-        Some(Seat { orders, errands, ways: ways.clone(), ready: ready.clone() })
-    };
     // Each shard takes its own, so that one which panics is missed.
-    let seats: Vec<Option<Seat>> = inboxes.into_iter().zip(errands).map(seat).collect();
-    let seats = Arc::new(Mutex::new(seats));
-    drop(ways);
+    let seats = Seat::for_all(inboxes, &ready).into_iter().map(Some).collect();
+    let seats: Arc<Mutex<Vec<_>>> = Arc::new(Mutex::new(seats));
     drop(ready);
     let theirs = Arc::clone(house);
     let shards = start(count, backend, move |shard| {

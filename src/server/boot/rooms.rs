@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use engine::dns::Resolver;
 use engine::shard::Shard;
@@ -20,8 +21,9 @@ use proto::types::Timestamp;
 
 use super::house::House;
 use super::settings::Settings;
+use super::shard::AllWays;
 use crate::listener::{Kind, ListenerSettings, Protocol};
-use crate::smtpd::{self, Door, Rules};
+use crate::{pop3d, smtpd};
 
 /// The rooms of a shard.
 pub(super) struct Rooms {
@@ -39,16 +41,17 @@ pub(super) struct Rooms {
 
 /// Its doors.
 pub(super) struct Doors {
-    pub smtp: Door,
+    smtp: smtpd::Door,
+    pop3: pop3d::Door,
 }
 
 impl Rooms {
     /// Opens them all. Blocks, at start only.
-    pub fn open(shard: Shard, house: Arc<House>, ways: Ways) -> Result<Self, String> {
+    pub fn open(shard: Shard, house: Arc<House>, ways: AllWays) -> Result<Self, String> {
         let settings = house.settings.load_full();
         let events = house.log.shard(shard.index());
         let (own, adopted) = open_queues(&house, &settings, &shard, &events)?;
-        let stores = open_stores(&house, &settings, &shard, ways)?;
+        let stores = open_stores(&house, &settings, &shard, ways.stores)?;
         let delivery = open_delivery(&house, &settings, &shard)?;
         let authenticator = Authenticator::new(&settings.authentication, &settings.dns)
             .map_err(|error| error.to_string())?;
@@ -61,17 +64,30 @@ impl Rooms {
             keys: house.keys.view(),
             events: events.clone(),
         };
-        let smtp = Door::new(smtpd::Parts {
+        let login = || Login::new(Arc::clone(&house.accounts), events.clone());
+        let acceptors = house.acceptors.load();
+        let smtp = smtpd::Door::new(smtpd::Parts {
             shard: shard.clone(),
             queue: own.clone(),
             accounts: Arc::clone(&house.accounts),
-            login: Login::new(Arc::clone(&house.accounts), events.clone()),
+            login: login(),
             gate: Arc::clone(&house.gate),
             metrics: Arc::clone(&house.figures[shard.index()].smtp),
             origin,
-            rules: Rules::compile(&settings.told(&house.hostname, &house.acceptors.load()))?,
+            rules: smtpd::Rules::compile(&settings.told(&house.hostname, &acceptors))?,
         });
-        let doors = Doors { smtp };
+        let (passage, arrivals) = ways.pop3;
+        let pop3 = pop3d::Door::new(pop3d::Parts {
+            shard: shard.clone(),
+            stores: stores.clone(),
+            login: login(),
+            gate: Arc::clone(&house.gate),
+            metrics: Arc::clone(&house.figures[shard.index()].pop3),
+            passage,
+            arrivals,
+            rules: pop3d::Rules::compile(&settings.told_pop3(&house.hostname, &acceptors))?,
+        });
+        let doors = Doors { smtp, pop3 };
         doors.listen(&settings.listener)?;
         let adopted = RefCell::new(adopted);
         Ok(Self {
@@ -96,11 +112,26 @@ impl Doors {
             let address = listener.address;
             let opened = match listener.kind {
                 Kind::Relay | Kind::Submission => self.smtp.open(number, address),
-                Kind::Imap | Kind::Pop3 => continue,
+                Kind::Pop3 => self.pop3.open(number, address).map(drop),
+                Kind::Imap => continue,
             };
             opened.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }
         Ok(())
+    }
+
+    /// Takes new settings; they were compiled once when the file was judged.
+    pub fn reload(&self, house: &House, settings: &Settings) -> Result<(), String> {
+        let (hostname, acceptors) = (&house.hostname, house.acceptors.load());
+        self.smtp.reload(smtpd::Rules::compile(&settings.told(hostname, &acceptors))?);
+        self.pop3.reload(pop3d::Rules::compile(&settings.told_pop3(hostname, &acceptors))?);
+        Ok(())
+    }
+
+    /// Sees everybody out; how many were cut off when patience had an end.
+    pub async fn drain(&self, patience: Duration) -> usize {
+        let (smtp, pop3) = tokio::join!(self.smtp.drain(patience), self.pop3.drain(patience));
+        smtp + pop3
     }
 }
 

@@ -21,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::listener::{LimitSettings, ListenerSettings, Protocol};
+use crate::pop3d;
 use crate::smtpd::{Rules, Told};
 
 const INTRO: &str = "Every setting of Ringpost with its explanation and default, as \
@@ -236,6 +237,15 @@ impl Settings {
         Told { hostname, listeners: listener, acceptors, limits, relay, authentication }
     }
 
+    /// What the POP3 door is told.
+    pub(super) fn told_pop3<'a>(
+        &'a self,
+        hostname: &'a str,
+        acceptors: &'a [Option<Acceptor>],
+    ) -> pop3d::Told<'a> {
+        pop3d::Told { hostname, listeners: &self.listener, acceptors, limits: &self.limits }
+    }
+
     /// The certificates of a listener: its own, or everybody's.
     pub(super) fn certificates<'a>(
         &'a self,
@@ -288,6 +298,7 @@ impl Settings {
         let named = Domain::parse(&hostname).map(drop);
         note(named.map_err(|error| format!("server.hostname: {hostname:?}: {error}")));
         note(Rules::compile(&self.told(&hostname, &[])).map(drop));
+        note(pop3d::Rules::compile(&self.told_pop3(&hostname, &[])).map(drop));
         let routes = Routes::compile(&self.route, self.delivery.port).map(drop);
         note(routes.map_err(|error| error.to_string()));
         if self.listener.is_empty() {

@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::house::House;
 use super::rooms::Rooms;
-use crate::smtpd::Rules;
+use crate::passage::Passage;
+use crate::pop3d;
 
 /// How often adopted queues are looked at.
 const ADOPTED_LOOK_MS: u64 = 5_000;
@@ -40,14 +41,35 @@ pub(super) enum Order {
     Drain,
 }
 
+/// Hears whether a shard could start.
+type Ready = std::sync::mpsc::Sender<Result<(), String>>;
+
 /// What a shard is given, and only that one.
 pub(super) struct Seat {
-    pub orders: mpsc::Receiver<Order>,
-    /// What other shards ask of its stores, and the ways to theirs.
-    pub errands: mpsc::Receiver<Errand>,
-    pub ways: Ways,
-    /// Hears whether it could start.
-    pub ready: std::sync::mpsc::Sender<Result<(), String>>,
+    orders: mpsc::Receiver<Order>,
+    /// What other shards ask of its stores.
+    errands: mpsc::Receiver<Errand>,
+    ways: AllWays,
+    ready: Ready,
+}
+
+/// The ways of one shard to all others, and what comes from there.
+pub(super) struct AllWays {
+    pub stores: Ways,
+    pub pop3: (Passage<pop3d::Arrival>, mpsc::Receiver<pop3d::Arrival>),
+}
+
+impl Seat {
+    /// One for each shard, in order.
+    pub fn for_all(orders: Vec<mpsc::Receiver<Order>>, ready: &Ready) -> Vec<Self> {
+        let (stores, errands) = Ways::new(orders.len());
+        let (pop3, pop3_arrivals) = Passage::new(orders.len());
+        let seat = |((orders, errands), pop3_arrivals)| {
+            let ways = AllWays { stores: stores.clone(), pop3: (pop3.clone(), pop3_arrivals) };
+            Self { orders, errands, ways, ready: ready.clone() }
+        };
+        orders.into_iter().zip(errands).zip(pop3_arrivals).map(seat).collect()
+    }
 }
 
 /// Runs a shard until it is told to drain.
@@ -165,10 +187,7 @@ impl Rooms {
         }
         self.stores.reload(&settings.mailbox);
         // Both were compiled once when the file was judged.
-        match Rules::compile(&settings.told(&self.house.hostname, &self.house.acceptors.load())) {
-            Ok(rules) => self.doors.smtp.reload(rules),
-            Err(error) => note(Level::Error, error),
-        }
+        self.doors.reload(&self.house, &settings).unwrap_or_else(|error| note(Level::Error, error));
         if let Err(error) = self.authenticator.reload(&settings.authentication, &settings.dns) {
             note(Level::Error, error);
         }
@@ -182,9 +201,12 @@ impl Rooms {
     async fn drain(&self) {
         let patience = self.house.settings.load().server.drain.get();
         let started_ms = now_ms();
-        let left = self.doors.smtp.drain(patience).await;
+        let left = self.doors.drain(patience).await;
         if left > 0 {
-            note(Level::Warn, format_args!("{left} clients were cut off inside a message"));
+            note(
+                Level::Warn,
+                format_args!("{left} clients were cut off in the middle of something"),
+            );
         }
         let spent = Duration::from_millis(now_ms().saturating_sub(started_ms));
         self.dmarc.write().await;
