@@ -6,9 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod dsn;
-pub mod pop3;
 pub mod imap;
 pub mod mime;
+pub mod pop3;
 pub mod sasl;
 pub mod smtp;
 pub mod text;

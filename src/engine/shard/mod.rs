@@ -21,6 +21,7 @@ mod handle;
 mod listener;
 mod pin;
 mod post;
+mod readable;
 mod secure;
 mod start;
 mod stream;

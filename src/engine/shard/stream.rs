@@ -12,11 +12,12 @@ use std::{
 };
 
 use bytes::{Buf, BufMut, Bytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd};
 
 use super::{
     buffer::{Filling, InFlight, Part, Sending, Stable},
     clock,
+    readable::Watch,
     sweep::{Brake, Deadline, Registration, Registry},
 };
 use crate::tls::Channel;
@@ -28,7 +29,9 @@ const LINGER_READ_BYTES: usize = 4096;
 pub struct Stream {
     // Before the socket: fields drop in this order, and the sweep must forget it first.
     pub(super) registration: Registration,
-    socket: Socket,
+    /// Where it waits to be readable, once it has.
+    pub(super) watch: Option<Box<AsyncFd<Watch>>>,
+    pub(super) socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) busy: bool,
     pub(super) tls: Option<Box<Channel>>,
@@ -47,7 +50,8 @@ impl Stream {
             Socket::Uring(stream) => stream.as_raw_fd(),
             Socket::Epoll(stream) => stream.as_raw_fd(),
         };
-        Self { registration: registry.enter(fd), socket, peer, busy: false, tls: None }
+        let registration = registry.enter(fd);
+        Self { registration, watch: None, socket, peer, busy: false, tls: None }
     }
 
     /// Reads once, into the spare capacity of `buf` behind what it holds; 0 is the end: the peer

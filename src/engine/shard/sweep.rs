@@ -139,6 +139,10 @@ impl Registration {
         &self.registry
     }
 
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.live.fd()
+    }
+
     pub(super) fn duplicate(&self) -> io::Result<std::net::TcpStream> {
         Ok(socket2::SockRef::from(&self.live.fd()).try_clone()?.into())
     }

@@ -170,6 +170,12 @@ impl Channel {
         self.taken < self.records.len()
     }
 
+    /// Whether there is something to read that has come already: records, or what was in them.
+    pub fn holds_input(&mut self) -> bool {
+        let state = self.connection.process_new_packets();
+        self.has_records() || state.map_or(true, |state| state.plaintext_bytes_to_read() > 0)
+    }
+
     /// Whether the peer has said that nothing more will come.
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -3,6 +3,7 @@
 mod life;
 mod secure;
 mod stream;
+mod travel;
 
 use std::{
     future::Future,

@@ -12,13 +12,13 @@ use crate::{
 
 const BIG: usize = 3 << 20;
 
-struct Sides {
+pub(super) struct Sides {
     acceptor: Acceptor,
     connector: Connector,
     _folder: tempfile::TempDir,
 }
 
-fn sides() -> Sides {
+pub(super) fn sides() -> Sides {
     let folder = tempfile::tempdir().unwrap();
     let keeper = Keeper::open(folder.path(), "mx.test").unwrap();
     let acceptor = keeper.acceptor(&[], ClientCertificates::Ignore, Path::new("")).unwrap();
@@ -26,7 +26,7 @@ fn sides() -> Sides {
 }
 
 /// A client and a server on this shard that have shaken hands.
-async fn secured(shard: &Shard, sides: &Sides) -> (Stream, Stream) {
+pub(super) async fn secured(shard: &Shard, sides: &Sides) -> (Stream, Stream) {
     let listener = open(shard);
     let mut client = shard.connect(listener.local_addr(), None, PATIENCE).await.unwrap();
     let (mut server, _) = listener.accept().await.unwrap();
@@ -41,7 +41,7 @@ async fn secured(shard: &Shard, sides: &Sides) -> (Stream, Stream) {
 }
 
 /// Octets that arrive until the end.
-async fn everything(mut stream: Stream, room: usize) -> Vec<u8> {
+pub(super) async fn everything(mut stream: Stream, room: usize) -> Vec<u8> {
     let mut got = Vec::new();
     loop {
         let (read, piece) = stream.recv(Vec::with_capacity(room)).await;
@@ -53,7 +53,7 @@ async fn everything(mut stream: Stream, room: usize) -> Vec<u8> {
     }
 }
 
-fn pattern() -> Vec<u8> {
+pub(super) fn pattern() -> Vec<u8> {
     (0..BIG as u32).map(|number| (number ^ (number >> 7)) as u8).collect()
 }
 

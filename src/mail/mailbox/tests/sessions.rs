@@ -19,6 +19,28 @@ fn flags_of(events: &[Event]) -> Vec<(u32, u64, bool)> {
     flags.collect()
 }
 
+/// What is gone is not shown, and what has no number yet is not either.
+#[test]
+fn a_session_is_shown_what_it_has_numbers_for() {
+    let place = Place::new();
+    local(async {
+        let store = place.open();
+        for text in ["1", "22", "333"] {
+            deliver(&store, &[ANN], text).await;
+        }
+        let view = inbox(&store, ANN).await;
+        let shown = || {
+            let mut shown = Vec::new();
+            view.each(|entry| shown.push((entry.uid, Some(*entry) == view.entry(entry.uid))));
+            shown
+        };
+        assert_eq!(shown(), [(1, true), (2, true), (3, true)]);
+        deliver(&store, &[ANN], "4444").await;
+        view.remove_all(&[2]).await.unwrap();
+        assert_eq!(shown(), [(1, true), (3, true)]);
+    });
+}
+
 #[test]
 fn sessions_hear_of_each_other() {
     let place = Place::new();

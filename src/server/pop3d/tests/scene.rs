@@ -284,9 +284,9 @@ impl Scene {
         Client { stream, input: Vec::new() }
     }
 
-    /// Waits until the first shard has no connection.
+    /// Waits until no shard has a connection: clients see the end a moment before.
     pub async fn until_nobody_is_there(&self) {
-        while self.metrics(0).open.get() > 0 {
+        while self.house.metrics.iter().any(|metrics| metrics.open.get() > 0) {
             sleep(1).await;
         }
     }
