@@ -10,6 +10,7 @@ pub mod admin;
 pub mod boot;
 pub mod cli;
 pub mod gate;
+pub mod imapd;
 pub mod listener;
 mod login;
 pub mod passage;

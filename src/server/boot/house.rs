@@ -16,6 +16,7 @@ use mail::queue;
 
 use super::settings::Settings;
 use crate::gate::Gate;
+use crate::imapd;
 use crate::listener::{ListenerSettings, TlsMode};
 use crate::pop3d;
 use crate::smtpd;
@@ -54,6 +55,7 @@ pub(super) struct House {
 #[derive(Default)]
 pub(super) struct Figures {
     pub smtp: Arc<smtpd::Metrics>,
+    pub imap: Arc<imapd::Metrics>,
     pub pop3: Arc<pop3d::Metrics>,
     pub queue: Arc<queue::Metrics>,
     pub storage: Arc<storage::Metrics>,
@@ -69,6 +71,7 @@ impl Figures {
     pub fn sheet(&self) -> Sheet {
         let mut sheet = Sheet::new();
         self.smtp.report(&mut sheet);
+        self.imap.report(&mut sheet);
         self.pop3.report(&mut sheet);
         self.queue.report(&mut sheet);
         self.storage.report(&mut sheet);

@@ -23,7 +23,7 @@ use super::house::House;
 use super::settings::Settings;
 use super::shard::AllWays;
 use crate::listener::{Kind, ListenerSettings, Protocol};
-use crate::{pop3d, smtpd};
+use crate::{imapd, pop3d, smtpd};
 
 /// The rooms of a shard.
 pub(super) struct Rooms {
@@ -42,6 +42,7 @@ pub(super) struct Rooms {
 /// Its doors.
 pub(super) struct Doors {
     smtp: smtpd::Door,
+    imap: imapd::Door,
     pop3: pop3d::Door,
 }
 
@@ -76,6 +77,17 @@ impl Rooms {
             origin,
             rules: smtpd::Rules::compile(&settings.told(&house.hostname, &acceptors))?,
         });
+        let (passage, arrivals) = ways.imap;
+        let imap = imapd::Door::new(imapd::Parts {
+            shard: shard.clone(),
+            stores: stores.clone(),
+            login: login(),
+            gate: Arc::clone(&house.gate),
+            metrics: Arc::clone(&house.figures[shard.index()].imap),
+            passage,
+            arrivals,
+            rules: imapd::Rules::compile(&settings.told_imap(&house.hostname, &acceptors))?,
+        });
         let (passage, arrivals) = ways.pop3;
         let pop3 = pop3d::Door::new(pop3d::Parts {
             shard: shard.clone(),
@@ -87,7 +99,7 @@ impl Rooms {
             arrivals,
             rules: pop3d::Rules::compile(&settings.told_pop3(&house.hostname, &acceptors))?,
         });
-        let doors = Doors { smtp, pop3 };
+        let doors = Doors { smtp, imap, pop3 };
         doors.listen(&settings.listener)?;
         let adopted = RefCell::new(adopted);
         Ok(Self {
@@ -113,7 +125,7 @@ impl Doors {
             let opened = match listener.kind {
                 Kind::Relay | Kind::Submission => self.smtp.open(number, address),
                 Kind::Pop3 => self.pop3.open(number, address).map(drop),
-                Kind::Imap => continue,
+                Kind::Imap => self.imap.open(number, address).map(drop),
             };
             opened.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }
@@ -124,14 +136,19 @@ impl Doors {
     pub fn reload(&self, house: &House, settings: &Settings) -> Result<(), String> {
         let (hostname, acceptors) = (&house.hostname, house.acceptors.load());
         self.smtp.reload(smtpd::Rules::compile(&settings.told(hostname, &acceptors))?);
+        self.imap.reload(imapd::Rules::compile(&settings.told_imap(hostname, &acceptors))?);
         self.pop3.reload(pop3d::Rules::compile(&settings.told_pop3(hostname, &acceptors))?);
         Ok(())
     }
 
     /// Sees everybody out; how many were cut off when patience had an end.
     pub async fn drain(&self, patience: Duration) -> usize {
-        let (smtp, pop3) = tokio::join!(self.smtp.drain(patience), self.pop3.drain(patience));
-        smtp + pop3
+        let (smtp, imap, pop3) = tokio::join!(
+            self.smtp.drain(patience),
+            self.imap.drain(patience),
+            self.pop3.drain(patience)
+        );
+        smtp + imap + pop3
     }
 }
 

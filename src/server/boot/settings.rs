@@ -20,6 +20,7 @@ use proto::types::Domain;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::imapd;
 use crate::listener::{LimitSettings, ListenerSettings, Protocol};
 use crate::pop3d;
 use crate::smtpd::{Rules, Told};
@@ -237,6 +238,16 @@ impl Settings {
         Told { hostname, listeners: listener, acceptors, limits, relay, authentication }
     }
 
+    /// What the IMAP door is told.
+    pub(super) fn told_imap<'a>(
+        &'a self,
+        hostname: &'a str,
+        acceptors: &'a [Option<Acceptor>],
+    ) -> imapd::Told<'a> {
+        let Self { listener, limits, mailbox, .. } = self;
+        imapd::Told { hostname, listeners: listener, acceptors, limits, mailbox }
+    }
+
     /// What the POP3 door is told.
     pub(super) fn told_pop3<'a>(
         &'a self,
@@ -298,6 +309,7 @@ impl Settings {
         let named = Domain::parse(&hostname).map(drop);
         note(named.map_err(|error| format!("server.hostname: {hostname:?}: {error}")));
         note(Rules::compile(&self.told(&hostname, &[])).map(drop));
+        note(imapd::Rules::compile(&self.told_imap(&hostname, &[])).map(drop));
         note(pop3d::Rules::compile(&self.told_pop3(&hostname, &[])).map(drop));
         let routes = Routes::compile(&self.route, self.delivery.port).map(drop);
         note(routes.map_err(|error| error.to_string()));

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::house::House;
 use super::rooms::Rooms;
 use crate::passage::Passage;
-use crate::pop3d;
+use crate::{imapd, pop3d};
 
 /// How often adopted queues are looked at.
 const ADOPTED_LOOK_MS: u64 = 5_000;
@@ -56,6 +56,7 @@ pub(super) struct Seat {
 /// The ways of one shard to all others, and what comes from there.
 pub(super) struct AllWays {
     pub stores: Ways,
+    pub imap: (Passage<imapd::Arrival>, mpsc::Receiver<imapd::Arrival>),
     pub pop3: (Passage<pop3d::Arrival>, mpsc::Receiver<pop3d::Arrival>),
 }
 
@@ -63,12 +64,18 @@ impl Seat {
     /// One for each shard, in order.
     pub fn for_all(orders: Vec<mpsc::Receiver<Order>>, ready: &Ready) -> Vec<Self> {
         let (stores, errands) = Ways::new(orders.len());
+        let (imap, imap_arrivals) = Passage::new(orders.len());
         let (pop3, pop3_arrivals) = Passage::new(orders.len());
-        let seat = |((orders, errands), pop3_arrivals)| {
-            let ways = AllWays { stores: stores.clone(), pop3: (pop3.clone(), pop3_arrivals) };
+        let seat = |((orders, errands), (imap_arrivals, pop3_arrivals))| {
+            let ways = AllWays {
+                stores: stores.clone(),
+                imap: (imap.clone(), imap_arrivals),
+                pop3: (pop3.clone(), pop3_arrivals),
+            };
             Self { orders, errands, ways, ready: ready.clone() }
         };
-        orders.into_iter().zip(errands).zip(pop3_arrivals).map(seat).collect()
+        let arrivals = imap_arrivals.into_iter().zip(pop3_arrivals);
+        orders.into_iter().zip(errands).zip(arrivals).map(seat).collect()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! What must stay true: a mechanism that is not offered here and now is not spoken; while a challenge
 //! waits, the next line is its answer and no command; failures to log in have a count of their own,
-//! and closing is the answer to one too many. Who has logged in stays so.
+//! and closing is the answer to one too many. A login is answered when the driver has let the client in;
+//! who has logged in then stays so.
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
@@ -140,8 +141,9 @@ impl Server {
             }
             sasl::Step::Success(identity) => {
                 self.identity = Some(Box::new(identity));
-                self.welcome(out);
-                None
+                self.exchange = None;
+                self.state = State::Asked(Asked::Enter);
+                Some(Step::Ask(Question::Enter))
             }
             sasl::Step::Failure(Failure::Malformed) => self.complete(&replies::AUTH_MALFORMED, out),
             sasl::Step::Failure(Failure::Unavailable) => {
@@ -150,6 +152,22 @@ impl Server {
             sasl::Step::Failure(Failure::Wrong | Failure::Binding) => {
                 self.login_refused(&replies::BAD_CREDENTIALS, out)
             }
+        }
+    }
+
+    /// Whether who has proved who they are is let in. To be turned away is no failure of theirs, and
+    /// counts as none.
+    pub(super) fn enter_answered(&mut self, answer: Answer, out: &mut Vec<u8>) -> Flow<'static> {
+        match answer {
+            Answer::Accept => {
+                self.welcome(out);
+                None
+            }
+            Answer::Refuse(reply) => {
+                self.identity = None;
+                self.complete(&reply, out)
+            }
+            Answer::Proof(_) => self.close_saying(&replies::OUT_OF_STEP, out),
         }
     }
 

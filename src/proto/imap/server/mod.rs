@@ -72,6 +72,9 @@ pub enum Step<'i> {
 pub enum Question {
     /// Does [`Server::proof`] do? [`Server::answer`].
     Authenticate,
+    /// May [`Server::identity`], who has proved who they are, come in? [`Server::answer`]; nothing was said
+    /// yet. Until then the machine can be taken to another shard: [`Server::depart`].
+    Enter,
     /// Execute [`Server::take_command`], write what it tells, and [`Server::finish`].
     Command,
     /// May [`Server::message`] come? [`Server::answer`].
@@ -167,6 +170,7 @@ enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Authenticate,
+    Enter,
     Command,
     /// `waits`: the client sends the message when it is told to.
     Message {
@@ -252,6 +256,7 @@ impl Server {
     pub fn answer(&mut self, now: Moment, answer: Answer, out: &mut Vec<u8>) -> Step<'static> {
         let flow = match self.state {
             State::Asked(Asked::Authenticate) => self.proof_answered(answer, out),
+            State::Asked(Asked::Enter) => self.enter_answered(answer, out),
             State::Asked(Asked::Message { waits }) => {
                 self.message_answered(now, answer, waits, out)
             }
@@ -284,6 +289,7 @@ impl Asked {
     const fn question(self) -> Question {
         match self {
             Self::Authenticate => Question::Authenticate,
+            Self::Enter => Question::Enter,
             Self::Command => Question::Command,
             Self::Message { .. } => Question::Message,
             Self::Append => Question::Append,

@@ -85,7 +85,7 @@ impl Server {
         self.selects = false;
     }
 
-    /// Who has logged in, if somebody has.
+    /// Who has logged in, or wants to come in, if somebody has.
     #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_deref()

@@ -13,6 +13,12 @@ const INBOX: &str = MailboxName::INBOX;
 pub struct Pattern(Box<str>);
 
 impl Pattern {
+    /// A pattern as it is meant, with no reference before it.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.into())
+    }
+
     /// The pattern itself; empty asks for the hierarchy delimiter (RFC 9051 §6.3.9).
     #[must_use]
     pub fn as_str(&self) -> &str {

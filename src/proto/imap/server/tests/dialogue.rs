@@ -327,21 +327,45 @@ fn rfc_4978_compress() {
 
 #[test]
 fn a_connection_moves_behind_its_login() {
-    let mut session = Session::logged_in(profile());
-    session.say("a ID (\"name\" \"x\")");
-    session.say("b ENABLE QRESYNC");
-    let passage = session.server.depart().expect("between commands");
-    assert_eq!(&*passage.identity().authentication, "tim");
     fn sent<T: Send>(value: T) -> T {
         value
     }
-    session.server = Server::arrive(Rc::new(profile()), sent(passage), Moment(0));
-    assert_eq!(session.server.client(), Some("x"));
-    assert!(session.server.enabled().contains(Enabled::QRESYNC));
-    assert_eq!(session.say("c NOOP"), "c OK Done\r\n");
-    assert!(Session::selected(profile()).server.depart().is_none(), "a mailbox is selected");
+    for refused in [false, true] {
+        let mut session = Session::new(Profile {
+            limits: Limits { login_commands_max: 3, ..Limits::default() },
+            ..profile()
+        });
+        session.say("a ID (\"name\" \"x\")");
+        let input = b"b LOGIN tim secret\r\nc NOOP\r\n";
+        let (mut used, step) = session.server.feed(Moment(0), input, &mut session.out);
+        assert_eq!(step, Step::Ask(Question::Authenticate));
+        let answer = judge(&session.server);
+        session.out.clear();
+        let step = session.server.answer(Moment(0), answer, &mut session.out);
+        assert_eq!(step, Step::Ask(Question::Enter));
+        let again = session.server.feed(Moment(0), &input[used..], &mut session.out);
+        assert_eq!(again, (0, Step::Ask(Question::Enter)));
+        assert!(session.out.is_empty(), "nothing is said before the client is in");
+        assert!(session.server.proof().is_none(), "the password is gone");
+        let passage = session.server.depart().expect("it asks to come in");
+        assert_eq!(&*passage.identity().authentication, "tim");
+        session.server = Server::arrive(Rc::new(profile()), sent(passage));
+        used += session.server.feed(Moment(0), &input[used..], &mut session.out).0;
+        if refused {
+            let reply = Completion::no("Too many sessions").with(Code::Limit);
+            session.entry = Answer::Refuse(reply);
+        }
+        let said = session.feed(&input[used..]);
+        assert_eq!(session.server.client(), Some("x"));
+        if refused {
+            assert_eq!(said, "b NO [LIMIT] Too many sessions\r\nc OK Done\r\n");
+            assert!(session.server.identity().is_none());
+            assert_eq!(session.say("d LIST \"\" *"), "d BAD Log in first\r\n");
+        } else {
+            assert!(said.starts_with("b OK [CAPABILITY "), "{said}");
+            assert!(said.ends_with("] Logged in\r\nc OK Done\r\n"), "{said}");
+        }
+    }
     assert!(Session::new(profile()).server.depart().is_none(), "nobody logged in");
-    let mut session = Session::logged_in(profile());
-    session.say("a LIST {3}");
-    assert!(session.server.depart().is_none(), "a command is under way");
+    assert!(Session::logged_in(profile()).server.depart().is_none(), "it is in");
 }

@@ -31,6 +31,8 @@ pub(super) struct Session {
     pub appended: Vec<Vec<u8>>,
     pub now: Moment,
     pub end: Option<&'static str>,
+    /// What is said to who has proved who they are.
+    pub entry: Answer,
     staged: Vec<Vec<u8>>,
     waiting: Vec<u8>,
 }
@@ -47,6 +49,7 @@ impl Session {
             appended: Vec::new(),
             now: Moment(0),
             end: None,
+            entry: Answer::Accept,
             staged: Vec::new(),
             waiting: Vec::new(),
         }
@@ -83,6 +86,7 @@ impl Session {
                 let answer = judge(&self.server);
                 self.server.answer(now, answer, out)
             }
+            Question::Enter => self.server.answer(now, self.entry.clone(), out),
             Question::Command => {
                 let command = self.server.take_command().expect("a command");
                 self.asked.push(format!("{command:?}"));

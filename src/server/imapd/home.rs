@@ -1,0 +1,128 @@
+//! What a session has behind its login: the account, its mailbox, and the folder that is selected.
+//!
+//! What must stay true: an account has so many sessions at most; they all are on the shard that owns it, so
+//! that counting them takes no lock.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+
+use mail::mailbox::{self, Mailbox, View};
+use proto::imap::syntax::Messages;
+use proto::imap::{Completion, Enabled};
+
+use super::numbers;
+
+/// Sessions of one account: people have some devices, and clients open a handful each.
+const SESSIONS_MAX: u32 = 64;
+
+/// What a logged-in session has.
+pub(super) struct Home {
+    pub mailbox: Mailbox,
+    /// What it may keep.
+    pub limits: mailbox::Limits,
+    /// The selected folder, as this client knows it.
+    pub view: Option<Box<View>>,
+    /// What the last `SEARCH RETURN (SAVE)` found (RFC 5182): UIDs, sorted.
+    pub saved: Vec<u32>,
+    /// Counts it.
+    pub _guest: Guest,
+}
+
+/// How this client wants to be spoken to: as it was when the command under way was put.
+pub(super) struct Manner {
+    pub enabled: Enabled,
+    /// Of the command, for `ESEARCH`.
+    pub tag: Box<[u8]>,
+    /// The largest message that can be appended, in octets (RFC 7889).
+    pub append_bytes_max: u64,
+}
+
+impl Manner {
+    /// It follows IMAP4rev2, which has no `\Recent` and no `UNSEEN` (RFC 9051 Appendix E).
+    pub const fn is_rev2(&self) -> bool {
+        self.enabled.contains(Enabled::IMAP4REV2)
+    }
+
+    /// It is told mod-sequences (RFC 7162 §3.1).
+    pub const fn knows_modseq(&self) -> bool {
+        self.enabled.contains(Enabled::CONDSTORE)
+    }
+
+    /// It is told what is gone by UID (RFC 7162 §3.2).
+    pub const fn knows_vanished(&self) -> bool {
+        self.enabled.contains(Enabled::QRESYNC)
+    }
+}
+
+impl Home {
+    /// The UIDs of the messages that a command names, sorted. `by_uid`: it names them by UID.
+    ///
+    /// # Errors
+    /// What to say: a number that no message has (RFC 9051 §9, `seq-number`), or nothing is selected.
+    pub fn targets(&self, messages: &Messages, by_uid: bool) -> Result<Vec<u32>, Completion> {
+        let view = self.view.as_deref().ok_or(Completion::bad("Select a mailbox first"))?;
+        match messages {
+            Messages::Saved => {
+                let known = |uid: &u32| view.number(*uid).is_some();
+                Ok(self.saved.iter().copied().filter(known).collect())
+            }
+            Messages::Set(set) if !by_uid && set.greatest_named() as usize > view.len() => {
+                Err(Completion::bad("No message has this number"))
+            }
+            Messages::Set(set) => Ok(numbers::resolve(self, set, by_uid)),
+        }
+    }
+}
+
+/// Sessions of each account on this shard.
+#[derive(Clone, Default)]
+pub(super) struct Guests(Rc<RefCell<HashMap<Box<str>, u32>>>);
+
+/// One of them; counted until it is dropped.
+pub(super) struct Guest {
+    guests: Guests,
+    account: Box<str>,
+}
+
+impl Guests {
+    /// One session more; `None`: the account has as many as it may.
+    pub fn enter(&self, account: &str) -> Option<Guest> {
+        let mut counts = self.0.borrow_mut();
+        let count = counts.entry(account.into()).or_insert(0);
+        if *count >= SESSIONS_MAX {
+            return None;
+        }
+        *count += 1;
+        drop(counts);
+        Some(Guest { guests: self.clone(), account: account.into() })
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let mut counts = self.guests.0.borrow_mut();
+        if let Some(count) = counts.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.account);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_has_so_many_sessions_and_they_are_counted_back() {
+        let guests = Guests::default();
+        let some: Vec<Guest> =
+            (0..SESSIONS_MAX).map(|_| guests.enter("tim@x.org").unwrap()).collect();
+        assert!(guests.enter("tim@x.org").is_none());
+        let other = guests.enter("tom@x.org").unwrap();
+        drop(some);
+        assert!(guests.enter("tim@x.org").is_some());
+        drop(other);
+        assert!(guests.0.borrow().is_empty());
+    }
+}

@@ -1,0 +1,47 @@
+//! `IDLE` (RFC 2177): news are told as they come, until the client says `DONE`.
+//!
+//! What must stay true: nothing is read while there may be something to say, so that a wait for both can be
+//! given up; and a client that idles holds no buffer.
+
+use super::news::Telling;
+use super::session::Session;
+
+impl Session {
+    /// Tells what happens until there is something to read. False when the peer is gone, or the session
+    /// has ended; `out` says why.
+    pub(super) async fn idle(&mut self) -> bool {
+        let manner = self.manner();
+        loop {
+            if !self.tell(Telling::ALL, &manner) || !self.send().await {
+                return false;
+            }
+            self.shed();
+            // Whoever drains the door looks for those who wait.
+            if self.door.draining() {
+                return true;
+            }
+            self.stream.deadline().set(self.machine.deadline().0);
+            self.place.set_idle(true);
+            self.door.metrics.idling.add(1);
+            let can_read = self.news_or_input().await;
+            self.door.metrics.idling.sub(1);
+            self.place.set_idle(false);
+            match can_read {
+                Some(true) => return true,
+                Some(false) => return false,
+                None => {}
+            }
+        }
+    }
+
+    /// Waits: `Some` when there is something to read, false if that failed; `None` when there are news.
+    async fn news_or_input(&mut self) -> Option<bool> {
+        let view = self.home.as_deref().and_then(|home| home.view.as_deref());
+        let Some(view) = view else { return Some(self.stream.readable().await.is_ok()) };
+        tokio::select! {
+            biased;
+            readable = self.stream.readable() => Some(readable.is_ok()),
+            () = view.changed() => None,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `SEARCH` (RFC 9051 §6.4.4, RFC 3501 §6.4.4), with ESEARCH, SEARCHRES (RFC 5182) and CONDSTORE.
+//!
+//! What must stay true: what an index can tell is not read; a search holds the shard for a moment only, and
+//! ends with `NO [LIMIT]` when it has taken too long. `criteria` is what is looked for, `scan` looks into
+//! messages.
+
+use std::sync::Arc;
+
+use engine::shard::{now_ms, wall_ms};
+use mail::mailbox::{Entry, MailboxError, View};
+use proto::imap::command::{Returns, Search};
+use proto::imap::respond::{EsearchLine, write_search};
+use proto::imap::syntax::Ranges;
+use proto::imap::{Code, Completion};
+use proto::mime::Digest;
+use proto::types::Timestamp;
+
+use super::criteria::{Criteria, Sight};
+use super::home::{Home, Manner};
+use super::scan::{Scanned, by_index};
+use super::trouble::completion;
+
+/// Messages that are looked at together; behind them others have their turn.
+const TOGETHER: usize = 256;
+/// How long a search may take.
+const WORK_MS_MAX: u64 = 60_000;
+/// A search that took too long.
+const TOO_LONG: Completion = Completion::no("The search takes too long, ask for less");
+
+/// What was found.
+pub(super) struct Found {
+    /// UIDs, sorted.
+    pub uids: Vec<u32>,
+    /// The greatest mod-sequence of these, when one was searched for.
+    pub modseq: Option<u64>,
+}
+
+/// `SEARCH`
+pub(super) async fn search(
+    home: &mut Home,
+    search: Search,
+    manner: &Manner,
+    out: &mut Vec<u8>,
+) -> Completion {
+    let saves = search.returns.is_some_and(|returns| returns.contains(Returns::SAVE));
+    if saves {
+        // Whatever it comes to, what was saved before is no more (RFC 5182 §2.1).
+        home.saved.clear();
+    }
+    let mut found = match find(home, &search).await {
+        Ok(found) => found,
+        Err(refusal) => return refusal,
+    };
+    narrow(home, &search, &mut found);
+    let numbers = numbers(home, &search, &found.uids);
+    match search.returns {
+        None if !manner.is_rev2() => write_search(numbers.iter(), told_modseq(&found), out),
+        returns => {
+            let returns = returns.unwrap_or(Returns::ALL);
+            let (tag, uid) = (&*manner.tag, search.uid);
+            EsearchLine { tag, uid, returns, found: &numbers, modseq: found.modseq }.write(out);
+        }
+    }
+    if saves {
+        home.saved = found.uids;
+    }
+    Completion::ok("Searched")
+}
+
+/// When only the first, the last or both were asked for, only they count for MODSEQ (RFC 7162 §3.1.5)
+/// and are saved (RFC 5182 §2.4).
+fn narrow(home: &Home, search: &Search, found: &mut Found) {
+    let Some(returns) = search.returns else { return };
+    let whole = returns.contains(Returns::ALL) || returns.contains(Returns::COUNT);
+    let (first, last) = (returns.contains(Returns::MIN), returns.contains(Returns::MAX));
+    if whole || !(first || last) {
+        return;
+    }
+    let ends = [found.uids.first().filter(|_| first), found.uids.last().filter(|_| last)];
+    let mut kept: Vec<u32> = ends.into_iter().flatten().copied().collect();
+    kept.dedup();
+    if let (Some(_), Some(view)) = (found.modseq, home.view.as_deref()) {
+        found.modseq = kept.iter().filter_map(|uid| view.entry(*uid)).map(|e| e.modseq).max();
+    }
+    found.uids = kept;
+}
+
+fn told_modseq(found: &Found) -> Option<u64> {
+    found.modseq.filter(|_| !found.uids.is_empty())
+}
+
+fn numbers(home: &Home, search: &Search, uids: &[u32]) -> Ranges {
+    let mut numbers = Ranges::default();
+    for uid in uids {
+        let number = home.view.as_deref().and_then(|view| view.number(*uid));
+        if let Some(number) = if search.uid { Some(*uid) } else { number } {
+            numbers.push(number);
+        }
+    }
+    numbers
+}
+
+/// Finds messages.
+///
+/// # Errors
+/// What to say instead.
+pub(super) async fn find(home: &Home, search: &Search) -> Result<Found, Completion> {
+    let mut criteria = Criteria::compile(&search.key, home, Timestamp(wall_ms()))?;
+    let Some(view) = home.view.as_deref() else {
+        return Ok(Found { uids: Vec::new(), modseq: None });
+    };
+    let until_ms = now_ms().saturating_add(WORK_MS_MAX);
+    let mut found = Found { uids: Vec::new(), modseq: None };
+    let mut greatest = 0;
+    for some in view.uids().chunks(TOGETHER) {
+        let hits = among(view, some, &mut criteria, until_ms).await;
+        for entry in hits.map_err(|trouble| trouble.unwrap_or_else(too_long))? {
+            greatest = greatest.max(entry.modseq);
+            found.uids.push(entry.uid);
+        }
+        tokio::task::yield_now().await;
+    }
+    found.modseq = search.key.names_modseq().then_some(greatest);
+    Ok(found)
+}
+
+fn too_long() -> Completion {
+    TOO_LONG.with(Code::Limit)
+}
+
+/// Those of some messages that meet the criteria. `Err(None)`: it takes too long.
+async fn among(
+    view: &View,
+    uids: &[u32],
+    criteria: &mut Criteria,
+    until_ms: u64,
+) -> Result<Vec<Entry>, Option<Completion>> {
+    let mut hits = Vec::new();
+    let mut undecided = Vec::new();
+    for entry in uids.iter().filter_map(|uid| view.entry(*uid)) {
+        let sight =
+            Sight { entry: &entry, is_recent: view.is_recent(entry.uid), digest: None, texts: &[] };
+        match criteria.condition.judge(&sight) {
+            Some(true) => hits.push(entry),
+            Some(false) => {}
+            None => undecided.push(entry),
+        }
+    }
+    if undecided.is_empty() {
+        return Ok(hits);
+    }
+    let uids: Vec<u32> = undecided.iter().map(|entry| entry.uid).collect();
+    let digests = view.digests(&uids).await.map_err(|error| Some(completion(&error)))?;
+    for (entry, digest) in undecided.into_iter().zip(digests) {
+        if now_ms() >= until_ms {
+            return Err(None);
+        }
+        let Some(digest) = digest else { continue };
+        match meets(view, &entry, &digest, criteria).await {
+            Ok(true) => hits.push(entry),
+            // Expunged under the search: it is found by nobody any more.
+            Ok(false) | Err(MailboxError::Gone) => {}
+            Err(error) => return Err(Some(completion(&error))),
+        }
+    }
+    hits.sort_unstable_by_key(|entry| entry.uid);
+    Ok(hits)
+}
+
+/// Whether a message meets the criteria; texts are looked for one by one, until that is decided.
+async fn meets(
+    view: &View,
+    entry: &Entry,
+    digest: &Arc<Digest>,
+    criteria: &mut Criteria,
+) -> Result<bool, MailboxError> {
+    let mut texts: Vec<Option<bool>> =
+        criteria.texts.iter().map(|text| by_index(text, digest)).collect();
+    let mut scanned = Scanned::new(view, entry.uid, digest);
+    loop {
+        let is_recent = view.is_recent(entry.uid);
+        let sight = Sight { entry, is_recent, digest: Some(digest), texts: &texts };
+        if let Some(holds) = criteria.condition.judge(&sight) {
+            return Ok(holds);
+        }
+        let unknown = (0..texts.len()).filter(|at| texts[*at].is_none());
+        let Some(next) = unknown.min_by_key(|at| &criteria.texts[*at].place) else {
+            // Nothing is left to find out.
+            return Ok(false);
+        };
+        texts[next] = Some(scanned.holds(&mut criteria.texts[next]).await?);
+    }
+}
