@@ -9,6 +9,7 @@
 //! 3. No task spins: the ring's submissions leave when the thread parks.
 //! 4. A pending read pins its buffer, so idle connections read into small ones.
 //! 5. The backend (ring or epoll) is chosen at start and dispatched statically.
+//! 6. A connection changes its shard at rest only (rule 1), and whole: what TLS holds goes along.
 //!
 //! Fails: [`ShardError`] at start and at the end, `io::Error` by operation.
 
@@ -21,7 +22,7 @@ mod handle;
 mod listener;
 mod pin;
 mod post;
-mod readable;
+mod ready;
 mod secure;
 mod start;
 mod stream;

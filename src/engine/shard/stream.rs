@@ -1,5 +1,6 @@
 //! Owns: one TCP connection. Must stay true: one operation at a time; none is ever abandoned
-//! (rule 1), so never put `recv` or `send` into `select!` or `timeout`: set the deadline instead.
+//! (rule 1), so never put `recv` or `send` into `select!` or `timeout`: set the deadline instead, or
+//! wait for [`Stream::readable`] there, which is no operation.
 //! Fails: `io::Error` of the kernel; [`abandoned`] when the rule was broken, rather than losing
 //! data in silence. TLS lies between the socket and whoever reads and sends, once [`Stream::secure`]
 //! has put it there; how it does that is in `secure`.
@@ -7,17 +8,17 @@
 use std::{
     io,
     net::{Shutdown, SocketAddr},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, RawFd},
     rc::Rc,
 };
 
 use bytes::{Buf, BufMut, Bytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, unix::AsyncFd};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
     buffer::{Filling, InFlight, Part, Sending, Stable},
     clock,
-    readable::Watch,
+    ready::Watch,
     sweep::{Brake, Deadline, Registration, Registry},
 };
 use crate::tls::Channel;
@@ -29,8 +30,8 @@ const LINGER_READ_BYTES: usize = 4096;
 pub struct Stream {
     // Before the socket: fields drop in this order, and the sweep must forget it first.
     pub(super) registration: Registration,
-    /// Where it waits to be readable, once it has.
-    pub(super) watch: Option<Box<AsyncFd<Watch>>>,
+    // Before the socket, too: the epoll driver must not look at a descriptor that is closed.
+    pub(super) watch: Option<Box<Watch>>,
     pub(super) socket: Socket,
     pub(super) peer: SocketAddr,
     pub(super) busy: bool,
@@ -44,13 +45,18 @@ pub(super) enum Socket {
     Epoll(tokio::net::TcpStream),
 }
 
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Uring(stream) => stream.as_raw_fd(),
+            Self::Epoll(stream) => stream.as_raw_fd(),
+        }
+    }
+}
+
 impl Stream {
     pub(super) fn new(registry: &Rc<Registry>, socket: Socket, peer: SocketAddr) -> Self {
-        let fd = match &socket {
-            Socket::Uring(stream) => stream.as_raw_fd(),
-            Socket::Epoll(stream) => stream.as_raw_fd(),
-        };
-        let registration = registry.enter(fd);
+        let registration = registry.enter(socket.as_raw_fd());
         Self { registration, watch: None, socket, peer, busy: false, tls: None }
     }
 

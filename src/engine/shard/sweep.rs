@@ -18,6 +18,7 @@ use std::{
     task::{Context, Waker},
 };
 
+use rustix::net::RecvFlags;
 use slab::Slab;
 
 use super::{buffer::InFlight, clock};
@@ -61,6 +62,11 @@ impl Deadline {
     #[must_use]
     pub fn expired(&self) -> bool {
         self.expired.get()
+    }
+
+    /// Whether it has come, even if the sweep has not been here since.
+    pub(super) fn has_come(&self, now_ms: u64) -> bool {
+        self.expired.get() || self.at_ms.get() <= now_ms
     }
 
     /// What the sweep has to shut down at `now_ms`.
@@ -139,14 +145,6 @@ impl Registration {
         &self.registry
     }
 
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.live.fd()
-    }
-
-    pub(super) fn duplicate(&self) -> io::Result<std::net::TcpStream> {
-        Ok(socket2::SockRef::from(&self.live.fd()).try_clone()?.into())
-    }
-
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
         let addr = socket2::SockRef::from(&self.live.fd()).local_addr()?;
         addr.as_socket().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
@@ -159,6 +157,19 @@ impl Registration {
 
     pub(super) fn shutdown(&self, how: Shutdown) {
         self.live.shutdown(how);
+    }
+
+    /// The same connection by a descriptor of its own: closing ours then says nothing to the peer.
+    pub(super) fn duplicate(&self) -> io::Result<std::net::TcpStream> {
+        Ok(socket2::SockRef::from(&self.live.fd()).try_clone()?.into())
+    }
+
+    /// `WouldBlock` while a read would wait. Takes nothing but an error that the connection died of,
+    /// which the kernel tells only once.
+    pub(super) fn peek(&self) -> io::Result<()> {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        rustix::net::recv(self.live.fd(), &mut [0; 1], flags)?;
+        Ok(())
     }
 }
 
@@ -242,6 +253,17 @@ mod tests {
         assert_eq!(deadline.due(1001), None);
         assert_eq!(deadline.due(1000 + GRACE_MS), Some(Shutdown::Both));
         assert_eq!(deadline.due(1 << 60), None);
+    }
+
+    #[test]
+    fn a_deadline_has_come_before_the_sweep_sees_it() {
+        let deadline = Deadline::never();
+        assert!(!deadline.has_come(1 << 60));
+        deadline.set(1000);
+        assert!(!deadline.has_come(999) && deadline.has_come(1000));
+        assert_eq!(deadline.due(1000), Some(Shutdown::Read));
+        deadline.set(u64::MAX);
+        assert!(deadline.has_come(0));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
 };
 
 use rustls::{Connection, ProtocolVersion, pki_types::CertificateDer};
@@ -170,10 +170,11 @@ impl Channel {
         self.taken < self.records.len()
     }
 
-    /// Whether there is something to read that has come already: records, or what was in them.
-    pub fn holds_input(&mut self) -> bool {
-        let state = self.connection.process_new_packets();
-        self.has_records() || state.map_or(true, |state| state.plaintext_bytes_to_read() > 0)
+    /// Whether [`Self::open`] has something to give or to tell without another record.
+    #[must_use]
+    pub fn has_plain(&mut self) -> bool {
+        let waits = |error: io::Error| error.kind() == io::ErrorKind::WouldBlock;
+        !self.connection.reader().fill_buf().is_err_and(waits)
     }
 
     /// Whether the peer has said that nothing more will come.
@@ -224,6 +225,12 @@ impl Channel {
         self.out = out;
     }
 }
+
+// It goes with its connection from shard to shard.
+const _: () = {
+    const fn travels<T: Send>() {}
+    travels::<Channel>();
+};
 
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -83,6 +83,18 @@ impl Connector {
         Self { provider: Arc::clone(&self.provider), any: Arc::new(any), web: self.web.clone() }
     }
 
+    /// One that knows nothing newer than TLS 1.2 and believes anyone.
+    #[cfg(test)]
+    pub(crate) fn of_1_2(&self) -> Self {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_protocol_versions(&[&rustls::version::TLS12])
+            .unwrap();
+        let anyone = Arc::new(Anyone(self.provider.signature_verification_algorithms));
+        let any =
+            builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth();
+        Self { provider: Arc::clone(&self.provider), any: Arc::new(any), web: self.web.clone() }
+    }
+
     fn strict(&self, verifier: Arc<dyn ServerCertVerifier>) -> io::Result<ClientConfig> {
         let mut config = config(&self.provider, verifier).map_err(io::Error::other)?;
         // A resumed session shows no certificate.

@@ -1,6 +1,7 @@
 //! What the room promises, on both backends, from the outside: real sockets on loopback.
 
 mod life;
+mod ready;
 mod secure;
 mod stream;
 mod travel;

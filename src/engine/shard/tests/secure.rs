@@ -13,8 +13,8 @@ use crate::{
 const BIG: usize = 3 << 20;
 
 pub(super) struct Sides {
-    acceptor: Acceptor,
-    connector: Connector,
+    pub(super) acceptor: Acceptor,
+    pub(super) connector: Connector,
     _folder: tempfile::TempDir,
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn secured(shard: &Shard, sides: &Sides) -> (Stream, Stream) {
 }
 
 /// Octets that arrive until the end.
-pub(super) async fn everything(mut stream: Stream, room: usize) -> Vec<u8> {
+async fn everything(mut stream: Stream, room: usize) -> Vec<u8> {
     let mut got = Vec::new();
     loop {
         let (read, piece) = stream.recv(Vec::with_capacity(room)).await;
