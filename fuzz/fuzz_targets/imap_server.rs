@@ -128,6 +128,9 @@ fn answer(
             let answer = judge(server, talk);
             server.answer(NOW, answer, &mut talk.out)
         }
+        Question::Enter | Question::Compress => {
+            server.answer(NOW, Answer::Accept, &mut talk.out)
+        }
         Question::Command => {
             let command = server.take_command().expect("a command");
             assert!(server.identity().is_some(), "{command:?}");

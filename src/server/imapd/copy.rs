@@ -1,15 +1,16 @@
 //! `COPY` and `MOVE` (RFC 9051 §6.4.7, §6.4.8, RFC 6851), with COPYUID (RFC 4315).
 //!
-//! A copy is done whole or not at all. What a move takes away is told by the session's news, behind the
+//! A copy is done whole or not at all: by number, what others have expunged and this client not heard of
+//! fails it (RFC 2180 §4.4.1); by UID, what is not there is passed over (RFC 9051 §6.4.9). What a move takes away is told by the session's news, behind the
 //! untagged COPYUID.
 
-use mail::mailbox::{Copied, MailboxError};
+use mail::mailbox::{Copied, MailboxError, View};
 use proto::imap::command::Copy;
 use proto::imap::respond::{Code, Completion, write_untagged};
 use proto::imap::syntax::Ranges;
 
 use super::home::{Home, Manner};
-use super::trouble::target;
+use super::trouble::{completion, target};
 
 /// `COPY`
 pub(super) async fn copy(home: &mut Home, copy: Copy, _: &Manner, _: &mut Vec<u8>) -> Completion {
@@ -18,6 +19,9 @@ pub(super) async fn copy(home: &mut Home, copy: Copy, _: &Manner, _: &mut Vec<u8
         Err(refusal) => return refusal,
     };
     let Some(view) = home.view.as_deref() else { return Completion::ok("Nothing to copy") };
+    if !copy.uid && some_are_gone(view, &uids) {
+        return completion(&MailboxError::Gone);
+    }
     match view.copy(&uids, copy.mailbox.as_str(), home.limits).await {
         Ok(copied) => match copy_uid(&copied) {
             Some(code) => Completion::ok("Copied").with(code),
@@ -42,6 +46,9 @@ pub(super) async fn move_to(
     if view.is_read_only() {
         return Completion::no("The mailbox was opened to be read").with(Code::ReadOnly);
     }
+    if !copy.uid && some_are_gone(view, &uids) {
+        return completion(&MailboxError::Gone);
+    }
     match view.move_to(&uids, copy.mailbox.as_str()).await {
         Ok(moved) => {
             if let Some(code) = copy_uid(&moved) {
@@ -49,9 +56,12 @@ pub(super) async fn move_to(
             }
             Completion::ok("Moved")
         }
-        Err(MailboxError::Exists) => Completion::no("They are there already").with(Code::Cannot),
         Err(error) => target(&error),
     }
+}
+
+fn some_are_gone(view: &View, uids: &[u32]) -> bool {
+    uids.iter().any(|uid| view.entry(*uid).is_none())
 }
 
 /// Where what went; nothing when nothing did.

@@ -84,6 +84,8 @@ pub(super) struct Sight<'s> {
 pub(super) struct Criteria {
     pub condition: Criterion,
     pub texts: Vec<Text>,
+    /// How many keys and texts are to be looked at, for each message.
+    pub keys: usize,
 }
 
 impl Criteria {
@@ -93,9 +95,9 @@ impl Criteria {
     /// What to say: a number that no message has.
     pub fn compile(key: &SearchKey, home: &Home, now: Timestamp) -> Result<Self, Completion> {
         let keywords = home.view.as_deref().map(|view| view.keywords()).unwrap_or_default();
-        let mut compiler = Compiler { home, keywords, now, texts: Vec::new() };
+        let mut compiler = Compiler { home, keywords, now, texts: Vec::new(), keys: 0 };
         let condition = compiler.compile(key)?;
-        Ok(Self { condition, texts: compiler.texts })
+        Ok(Self { condition, texts: compiler.texts, keys: compiler.keys })
     }
 }
 
@@ -104,12 +106,15 @@ struct Compiler<'h> {
     keywords: Vec<Box<str>>,
     now: Timestamp,
     texts: Vec<Text>,
+    keys: usize,
 }
 
 impl Compiler<'_> {
     /// The depth of a key is bounded by the machine (`Bounds::depth_max`).
     fn compile(&mut self, key: &SearchKey) -> Result<Criterion, Completion> {
-        let ago = |seconds: u32| Timestamp(self.now.0.saturating_sub(u64::from(seconds) * 1000));
+        self.keys += 1;
+        let now = self.now;
+        let ago = |seconds: u32| Timestamp(now.0.saturating_sub(u64::from(seconds) * 1000));
         Ok(match key {
             SearchKey::All | SearchKey::SaveDateSupported => Criterion::Known(true),
             SearchKey::And(keys) => {

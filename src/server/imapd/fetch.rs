@@ -143,14 +143,14 @@ impl Session {
         let message =
             if has_bodies { view.body(entry.uid, 0..u64::MAX).await? } else { Bytes::new() };
         let mut parts = Vec::with_capacity(fetch.binaries.len());
-        if let Some(digest) = &digest {
-            for binary in &fetch.binaries {
-                parts.push(decoded(binary, digest, &message).await);
-            }
-        }
-        if parts.iter().any(Result::is_err) {
-            let code = Code::UnknownCte;
-            teller.failure = Some(Completion::no("Unknown transfer encoding").with(code));
+        for binary in &fetch.binaries {
+            let Some(digest) = &digest else { break };
+            let Ok(part) = decoded(binary, digest, &message).await else {
+                let refusal = Completion::no("Unknown transfer encoding");
+                teller.failure = Some(refusal.with(Code::UnknownCte));
+                return Ok(true);
+            };
+            parts.push(part);
         }
         let Some(number) = view.number(entry.uid) else { return Err(MailboxError::Gone) };
         let mut line = FetchLine::begin(number, &mut self.out);
@@ -165,7 +165,6 @@ impl Session {
             }
         }
         for (binary, part) in fetch.binaries.iter().zip(parts) {
-            let Ok(part) = part else { continue };
             if !self.tell_binary(&mut line, binary, part).await {
                 return Ok(false);
             }

@@ -12,8 +12,8 @@ use super::trouble::completion;
 pub(super) async fn create(
     home: &mut Home,
     create: Create,
-    _: &Manner,
-    _: &mut Vec<u8>,
+    manner: &Manner,
+    out: &mut Vec<u8>,
 ) -> Completion {
     let special_use = match create.special_use.map(kept_use) {
         Some(None) => {
@@ -26,6 +26,7 @@ pub(super) async fn create(
     if let Err(error) = home.mailbox.create(name, special_use).await {
         return completion(&error);
     }
+    tell_kept_name(name, manner, out);
     match home.mailbox.folder(name) {
         Ok(folder) => Completion::ok("Created").with(Code::MailboxId(folder.id)),
         Err(_) => Completion::ok("Created"),
@@ -45,7 +46,7 @@ pub(super) async fn delete(
     }
 }
 
-/// `RENAME`; with IMAP4rev2 the old name is told when the new one became another (§6.3.6).
+/// `RENAME`
 pub(super) async fn rename(
     home: &mut Home,
     from: MailboxName,
@@ -56,16 +57,20 @@ pub(super) async fn rename(
     if let Err(error) = home.mailbox.rename(from.as_str(), to.as_str()).await {
         return completion(&error);
     }
-    // The name was normalized (RFC 9051 §5.1), and the client knows another.
-    if let Ok(kept) = folder_name(to.as_str())
-        && kept != to.as_str()
+    tell_kept_name(to.as_str(), manner, out);
+    Completion::ok("Renamed")
+}
+
+/// The name was normalized (RFC 9051 §5.1), and the client knows another: OLDNAME (§6.3.9.7).
+fn tell_kept_name(named: &str, manner: &Manner, out: &mut Vec<u8>) {
+    if let Ok(kept) = folder_name(named)
+        && kept != named
         && manner.is_rev2()
     {
-        let old_name = Some(to.as_str());
+        let old_name = Some(named);
         let listed = Listed { name: &kept, attributes: &[], child_subscribed: false, old_name };
         listed.write(manner.enabled, out);
     }
-    Completion::ok("Renamed")
 }
 
 /// `SUBSCRIBE`; names are remembered whether there are such folders or not.

@@ -16,8 +16,8 @@ impl Session {
                 return false;
             }
             self.shed();
-            // Whoever drains the door looks for those who wait.
-            if self.door.draining() {
+            // Who drains the door looks for those who wait.
+            if self.door.draining() || self.holds_input() {
                 return true;
             }
             self.stream.deadline().set(self.machine.deadline().0);

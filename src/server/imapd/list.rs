@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use mail::mailbox::{FolderInfo, SEPARATOR};
+use mail::mailbox::{FolderInfo, MailboxError, SEPARATOR};
 use proto::imap::command::List;
 use proto::imap::respond::{Attribute, Completion, Listed, write_lsub, write_namespace};
 
@@ -15,6 +15,12 @@ use super::folders::told_use;
 use super::home::{Home, Manner};
 use super::status;
 use super::trouble::completion;
+
+/// What is compared with patterns before others have their turn: octets of names times octets of patterns.
+const TURN_WORK: usize = 1 << 20;
+
+/// Names that are told of at a stretch.
+const TOGETHER: usize = 256;
 
 /// Everything that has a name: folders, what is subscribed, and what is above either.
 struct Names<'f> {
@@ -26,6 +32,8 @@ struct Names<'f> {
 struct Known<'f> {
     folder: Option<&'f FolderInfo>,
     is_subscribed: bool,
+    /// A pattern is about it.
+    matches: bool,
 }
 
 /// `LIST` and `LSUB`
@@ -46,11 +54,26 @@ pub(super) async fn list(
         Err(error) => return completion(&error),
     };
     let subscriptions = home.mailbox.subscriptions();
-    let names = Names::of(&folders, &subscriptions);
+    let mut names = Names::of(&folders, &subscriptions);
+    names.compare(&list).await;
     if list.lsub {
-        names.lsub(&list, manner, out);
-    } else {
-        names.list(&list, manner, out);
+        names.lsub(manner, out);
+        return Completion::ok("Listed");
+    }
+    for (at, (name, known)) in names.matching().enumerate() {
+        if at % TOGETHER == TOGETHER - 1 {
+            tokio::task::yield_now().await;
+        }
+        if !names.list(&list, name, known, manner, out) {
+            continue;
+        }
+        if let (Some(items), Some(folder)) = (list.return_status, known.folder) {
+            match status::tell(&home.mailbox, folder, items, manner, out).await {
+                // What was deleted meanwhile has no status (RFC 5819 §2).
+                Ok(()) | Err(MailboxError::NoFolder) => {}
+                Err(error) => return completion(&error),
+            }
+        }
     }
     Completion::ok("Listed")
 }
@@ -79,23 +102,44 @@ impl<'f> Names<'f> {
         Self { all }
     }
 
-    fn list(&self, list: &List, manner: &Manner, out: &mut Vec<u8>) {
-        for (name, known) in self.all.iter().filter(|(name, _)| list.matches(name)) {
-            let is_selected = self.selects(list, name, *known);
-            let child_subscribed = list.recursive_match
-                && self
-                    .beneath(name)
-                    .any(|(child, known)| !list.matches(child) && self.selects(list, child, known));
-            if !is_selected && !child_subscribed {
-                continue;
-            }
-            let attributes = self.attributes(list, name, *known);
-            Listed { name, attributes: &attributes, child_subscribed, old_name: None }
-                .write(manner.enabled, out);
-            if let (Some(items), Some(folder)) = (list.return_status, known.folder) {
-                status::write(folder, items, manner, out);
+    /// Finds out which names the patterns are about.
+    async fn compare(&mut self, list: &List) {
+        let octets: usize = list.patterns.iter().map(|pattern| pattern.as_str().len() + 1).sum();
+        let mut work = 0;
+        for (name, known) in &mut self.all {
+            known.matches = list.matches(name);
+            work += octets * (name.len() + 1);
+            if work >= TURN_WORK {
+                work = 0;
+                tokio::task::yield_now().await;
             }
         }
+    }
+
+    fn matching(&self) -> impl Iterator<Item = (&'f str, Known<'f>)> {
+        self.all.iter().filter(|(_, known)| known.matches).map(|(name, known)| (*name, *known))
+    }
+
+    /// Tells of a name if the options select it, or something beneath it; whether it was told.
+    fn list(
+        &self,
+        list: &List,
+        name: &str,
+        known: Known<'_>,
+        manner: &Manner,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let child_subscribed = list.recursive_match
+            && self
+                .beneath(name)
+                .any(|(child, known)| !known.matches && self.selects(list, child, known));
+        if !child_subscribed && !self.selects(list, name, known) {
+            return false;
+        }
+        let attributes = self.attributes(list, name, known);
+        let listed = Listed { name, attributes: &attributes, child_subscribed, old_name: None };
+        listed.write(manner.enabled, out);
+        true
     }
 
     /// Whether the options select a name; without any, what is a folder or has some beneath it.
@@ -125,11 +169,10 @@ impl<'f> Names<'f> {
     }
 
     /// Subscribed names, and those that match in place of what is beneath them and does not.
-    fn lsub(&self, list: &List, manner: &Manner, out: &mut Vec<u8>) {
-        for (name, known) in self.all.iter().filter(|(name, _)| list.matches(name)) {
-            let stands_for_others = || {
-                self.beneath(name).any(|(child, known)| known.is_subscribed && !list.matches(child))
-            };
+    fn lsub(&self, manner: &Manner, out: &mut Vec<u8>) {
+        for (name, known) in self.matching() {
+            let stands_for_others =
+                || self.beneath(name).any(|(_, known)| known.is_subscribed && !known.matches);
             if known.is_subscribed || stands_for_others() {
                 write_lsub(name, !known.is_subscribed, manner.enabled, out);
             }
@@ -152,88 +195,5 @@ impl<'f> Names<'f> {
             let (child, known) = at.next()?;
             child.starts_with(&above).then_some((*child, *known))
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proto::imap::command::Enabled;
-
-    use super::*;
-
-    fn folder(name: &str) -> FolderInfo {
-        FolderInfo {
-            name: name.into(),
-            special_use: None,
-            is_subscribed: false,
-            has_children: false,
-            id: "F1".into(),
-            validity: 1,
-            counts: mail::mailbox::Counts::default(),
-            recent: 0,
-            keywords: Vec::new(),
-        }
-    }
-
-    /// The folders of RFC 5258 §5, and what is told of them.
-    fn told(list: &List) -> Vec<String> {
-        let folders: Vec<FolderInfo> = [
-            "INBOX",
-            "Fruit",
-            "Fruit/Apple",
-            "Fruit/Banana",
-            "Tofu",
-            "Vegetable",
-            "Vegetable/Corn",
-        ]
-        .map(folder)
-        .to_vec();
-        let subscriptions: Vec<Box<str>> =
-            ["Fruit/Banana", "Fruit/Peach", "INBOX", "Vegetable", "Vegetable/Broccoli"]
-                .map(Into::into)
-                .to_vec();
-        let mut out = Vec::new();
-        let names = Names::of(&folders, &subscriptions);
-        let manner = &Manner { enabled: Enabled::NONE, tag: Box::default(), append_bytes_max: 0 };
-        if list.lsub {
-            names.lsub(list, manner, &mut out)
-        } else {
-            names.list(list, manner, &mut out)
-        }
-        String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
-    }
-
-    fn pattern(text: &str) -> List {
-        List { patterns: vec![proto::imap::syntax::Pattern::new(text)], ..List::default() }
-    }
-
-    #[test]
-    fn the_examples_of_rfc_5258() {
-        let all = told(&pattern("*"));
-        assert_eq!(all.len(), 7, "{all:?}");
-        assert!(all.contains(&r#"* LIST (\HasChildren) "/" "Fruit""#.to_owned()), "{all:?}");
-        let subscribed = told(&List { select_subscribed: true, ..pattern("*") });
-        assert_eq!(subscribed.len(), 5, "{subscribed:?}");
-        let peach =
-            r#"* LIST (\NonExistent \Noselect \HasNoChildren \Subscribed) "/" "Fruit/Peach""#;
-        assert!(subscribed.contains(&peach.to_owned()), "{subscribed:?}");
-        let recursive =
-            told(&List { select_subscribed: true, recursive_match: true, ..pattern("%") });
-        let fruit = r#"* LIST (\HasChildren) "/" "Fruit" ("CHILDINFO" ("SUBSCRIBED"))"#;
-        assert!(recursive.contains(&fruit.to_owned()), "{recursive:?}");
-        assert_eq!(recursive.len(), 3, "{recursive:?}");
-        let lsub = told(&List { lsub: true, ..pattern("%") });
-        assert!(lsub.contains(&r#"* LSUB (\Noselect) "/" "Fruit""#.to_owned()), "{lsub:?}");
-        assert_eq!(lsub.len(), 3);
-    }
-
-    #[test]
-    fn what_only_has_some_beneath_it_is_told() {
-        let folders = vec![folder("a/b")];
-        let mut out = Vec::new();
-        let manner = &Manner { enabled: Enabled::NONE, tag: Box::default(), append_bytes_max: 0 };
-        Names::of(&folders, &[]).list(&pattern("%"), manner, &mut out);
-        let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, "* LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" \"a\"\r\n");
     }
 }

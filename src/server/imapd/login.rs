@@ -12,6 +12,7 @@ use proto::types::Moment;
 use super::home::Home;
 use super::session::Session;
 use super::trouble;
+use super::wire::Deflate;
 use crate::login::{self, Judgement};
 
 /// What became of a question.
@@ -44,6 +45,12 @@ impl Session {
                     self.answer(entered.map_or_else(Answer::Refuse, |()| Answer::Accept));
                 }
             },
+            Question::Compress => {
+                self.deflate = Deflate::new(&self.door.budget);
+                let busy = || Completion::no("Too busy, try later").with(Code::Limit);
+                let has_memory = self.deflate.is_some();
+                self.answer(if has_memory { Answer::Accept } else { Answer::Refuse(busy()) });
+            }
             Question::Command => self.execute().await,
             Question::Message => {
                 let answer = self.admit_message().await;

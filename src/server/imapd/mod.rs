@@ -15,7 +15,7 @@
 //! `login` lets it in and `travel` takes it to another shard, `execute` does its commands, `idle` waits for
 //! news with it. `home` is what it has behind its login, `news` what it is told of what others did;
 //! `select`, `fetch` (with `section`), `store`, `expunge`, `append` and the others are commands, or
-//! families of them. `flags` translates flags, `rules` are the settings compiled.
+//! families of them. `traffic` is what is read and sent, `wire` compresses it, `flags` translates flags, `rules` are the settings compiled.
 
 mod append;
 mod copy;
@@ -43,9 +43,14 @@ mod session;
 mod sort;
 mod status;
 mod store;
+#[cfg(test)]
+mod tests;
 mod thread;
+mod traffic;
 mod travel;
 mod trouble;
+mod turns;
+mod wire;
 
 pub use door::{Door, Parts};
 pub use metrics::Metrics;

@@ -22,14 +22,15 @@ pub(super) async fn get_quota(
     _: &Manner,
     out: &mut Vec<u8>,
 ) -> Completion {
-    if &*root != ROOT {
+    // Without a limit there is nothing that a root could tell: its list is never empty (RFC 9208 §7).
+    if &*root != ROOT || home.limits.account.is_none() {
         return Completion::no("No such quota root").with(Code::NonExistent);
     }
-    write(home, out);
+    tell(home, out);
     Completion::ok("Quota told")
 }
 
-/// `GETQUOTAROOT`
+/// `GETQUOTAROOT`: a mailbox whose account has no limit has no root.
 pub(super) async fn get_quota_root(
     home: &mut Home,
     name: MailboxName,
@@ -39,8 +40,9 @@ pub(super) async fn get_quota_root(
     if let Err(error) = home.mailbox.folder(name.as_str()) {
         return completion(&error);
     }
-    write_quota_root(name.as_str(), &[ROOT], manner.enabled, out);
-    write(home, out);
+    let roots: &[&str] = if home.limits.account.is_some() { &[ROOT] } else { &[] };
+    write_quota_root(name.as_str(), roots, manner.enabled, out);
+    tell(home, out);
     Completion::ok("Quota told")
 }
 
@@ -54,12 +56,9 @@ pub(super) async fn set_quota(
     Completion::no("Only the administrator sets quotas").with(Code::NoPerm)
 }
 
-fn write(home: &Home, out: &mut Vec<u8>) {
-    match home.limits.account {
-        Some(limit) => {
-            let used = home.mailbox.usage().bytes.div_ceil(UNIT);
-            write_quota(ROOT, &[("STORAGE", used, limit / UNIT)], out);
-        }
-        None => write_quota(ROOT, &[], out),
+fn tell(home: &Home, out: &mut Vec<u8>) {
+    if let Some(limit) = home.limits.account {
+        let used = home.mailbox.usage().bytes.div_ceil(UNIT);
+        write_quota(ROOT, &[("STORAGE", used, limit / UNIT)], out);
     }
 }

@@ -109,6 +109,7 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
         starttls: listener.tls == TlsMode::Starttls,
         mechanisms: mechanisms(listener),
         auth_in_the_clear: false,
+        compress: true,
         ..Profile::default()
     }
 }
@@ -160,7 +161,7 @@ mod tests {
         let known: Vec<bool> = (0..5).map(|number| rules.entrance(number).is_some()).collect();
         assert_eq!(known, [false, true, false, true, false]);
         let profile = &rules.entrance(1).unwrap().profile;
-        assert!(profile.starttls && !profile.auth_in_the_clear && !profile.compress);
+        assert!(profile.starttls && !profile.auth_in_the_clear && profile.compress);
         assert_eq!(profile.limits.append_bytes_max, 60 << 20);
         assert!(profile.limits.idle_timeout >= IDLE_TIMEOUT_MIN);
         assert!(rules.entrance(3).unwrap().is_implicit);

@@ -1,16 +1,19 @@
 //! Looks for texts in messages: in fields by the header index, in bodies decoded, piece by piece.
 //!
-//! What must stay true: no scan holds the shard: behind every 64 KiB or so others have their turn; a body
-//! is in memory once, whatever is looked for in it.
+//! What must stay true: no scan holds the shard, what is looked at is spent in [`Turns`], across messages;
+//! a body is in memory once, whatever is looked for in it.
+
+use std::ops::Range;
 
 use bytes::Bytes;
-use mail::mailbox::{MailboxError, View};
+use mail::mailbox::View;
 use proto::mime::{Digest, Needle, decode_words, field_body, text_of};
 
 use super::criteria::{Place, Text};
+use super::turns::{Halt, Turns};
 
-/// Octets of decoded text behind which others have their turn.
-const TURN_OCTETS: usize = 64 << 10;
+/// Octets of one field that are looked at: what decodes it does so at a stretch.
+const FIELD_OCTETS_MAX: usize = 256 << 10;
 
 /// Whether a text can be told to be there, or not, without the message.
 pub(super) fn by_index(text: &Text, digest: &Digest) -> Option<bool> {
@@ -28,33 +31,32 @@ pub(super) struct Scanned<'s> {
     uid: u32,
     digest: &'s Digest,
     message: Option<Bytes>,
-    /// Octets since others last had their turn.
-    octets: usize,
+    pub turns: &'s mut Turns,
 }
 
 impl<'s> Scanned<'s> {
-    pub const fn new(view: &'s View, uid: u32, digest: &'s Digest) -> Self {
-        Self { view, uid, digest, message: None, octets: 0 }
+    pub const fn new(view: &'s View, uid: u32, digest: &'s Digest, turns: &'s mut Turns) -> Self {
+        Self { view, uid, digest, message: None, turns }
     }
 
     /// Whether a text is in the message.
     ///
     /// # Errors
-    /// The message is gone, or the disk's.
-    pub async fn holds(&mut self, text: &mut Text) -> Result<bool, MailboxError> {
+    /// The message is gone, the disk's, or it takes too long.
+    pub async fn holds(&mut self, text: &mut Text) -> Result<bool, Halt> {
         let message = self.message().await?;
-        text.needle.restart();
-        Ok(match &text.place {
-            Place::Field(name) => self.in_fields(&message, name, &mut text.needle),
-            Place::Body => self.in_body(&message, &mut text.needle).await,
+        let needle = &mut text.needle;
+        match &text.place {
+            Place::Field(name) => self.in_fields(&message, name, needle).await,
+            Place::Body => self.in_body(&message, needle).await,
             Place::Anywhere => {
-                self.in_headers(&message, &mut text.needle)
-                    || self.in_body(&message, &mut text.needle).await
+                Ok(self.in_headers(&message, needle).await?
+                    || self.in_body(&message, needle).await?)
             }
-        })
+        }
     }
 
-    async fn message(&mut self) -> Result<Bytes, MailboxError> {
+    async fn message(&mut self) -> Result<Bytes, Halt> {
         if let Some(message) = &self.message {
             return Ok(message.clone());
         }
@@ -62,45 +64,77 @@ impl<'s> Scanned<'s> {
         Ok(self.message.insert(message).clone())
     }
 
-    fn in_fields(&mut self, message: &[u8], name: &str, needle: &mut Needle) -> bool {
-        self.digest.header.fields(name).any(|place| {
-            let field = message.get(place.start as usize..place.end as usize).unwrap_or_default();
-            needle.restart();
-            needle.is_in(&decode_words(field_body(field)))
-        })
+    async fn in_fields(
+        &mut self,
+        message: &[u8],
+        name: &str,
+        needle: &mut Needle,
+    ) -> Result<bool, Halt> {
+        if self.digest.header.is_complete() {
+            for place in self.digest.header.fields(name) {
+                if self.in_text(field_body(at(message, &place)), needle).await? {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        // The header has more fields than are indexed.
+        let own = self.digest.structure.part(&[]).map(|part| part.header).unwrap_or_default();
+        for field in fields(at(message, &own)).filter(|field| is_called(field, name)) {
+            if self.in_text(field_body(field), needle).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// In the message's header, and in those of its parts.
-    fn in_headers(&mut self, message: &[u8], needle: &mut Needle) -> bool {
+    async fn in_headers(&mut self, message: &[u8], needle: &mut Needle) -> Result<bool, Halt> {
         let own = self.digest.structure.part(&[]).map(|part| part.header);
-        own.into_iter().chain(self.digest.structure.headers()).any(|place| {
-            let header = message.get(place.start as usize..place.end as usize).unwrap_or_default();
-            fields(header).any(|field| {
-                needle.restart();
-                needle.is_in(&decode_words(field))
-            })
-        })
+        for place in own.into_iter().chain(self.digest.structure.headers()) {
+            for field in fields(at(message, &place)) {
+                if self.in_text(field, needle).await? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
-    async fn in_body(&mut self, message: &[u8], needle: &mut Needle) -> bool {
+    /// In a field or its body, with encoded words decoded.
+    async fn in_text(&mut self, field: &[u8], needle: &mut Needle) -> Result<bool, Halt> {
+        let field = &field[..field.len().min(FIELD_OCTETS_MAX)];
+        needle.restart();
+        let is_there = needle.is_in(&decode_words(field));
+        self.turns.spend(field.len()).await?;
+        Ok(is_there)
+    }
+
+    async fn in_body(&mut self, message: &[u8], needle: &mut Needle) -> Result<bool, Halt> {
         let mut piece = String::new();
         for part in self.digest.structure.leaves().filter(|part| part.kind.is_text()) {
             needle.restart();
             let mut text = text_of(&part, message);
             while text.next_piece(&mut piece) {
                 if needle.is_in(&piece) {
-                    return true;
+                    return Ok(true);
                 }
-                self.octets += piece.len();
+                self.turns.spend(piece.len()).await?;
                 piece.clear();
-                if self.octets >= TURN_OCTETS {
-                    self.octets = 0;
-                    tokio::task::yield_now().await;
-                }
             }
         }
-        false
+        Ok(false)
     }
+}
+
+fn at<'m>(message: &'m [u8], place: &Range<u32>) -> &'m [u8] {
+    message.get(place.start as usize..place.end as usize).unwrap_or_default()
+}
+
+/// Whether a field has this name, whatever its case.
+fn is_called(field: &[u8], name: &str) -> bool {
+    let colon = field.iter().position(|octet| *octet == b':').unwrap_or(0);
+    field[..colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// The fields of a header, whole, with what is folded.
@@ -130,5 +164,14 @@ mod tests {
         assert_eq!(all, [&b"A: b\r\n c\r\n"[..], b"D: e\r\n", b"\r\n"]);
         assert_eq!(fields(b"no end").count(), 1);
         assert_eq!(fields(b"").count(), 0);
+    }
+
+    #[test]
+    fn fields_are_called_by_name() {
+        for (field, is_a) in
+            [(&b"X-A: b"[..], true), (b"x-a : b", true), (b"X-AB: b", false), (b"X-A", false)]
+        {
+            assert_eq!(is_called(field, "x-a"), is_a, "{field:?}");
+        }
     }
 }

@@ -6,26 +6,25 @@
 
 use std::sync::Arc;
 
-use engine::shard::{now_ms, wall_ms};
+use engine::shard::wall_ms;
 use mail::mailbox::{Entry, MailboxError, View};
+use proto::imap::Completion;
 use proto::imap::command::{Returns, Search};
+use proto::imap::respond::Condition;
 use proto::imap::respond::{EsearchLine, write_search};
 use proto::imap::syntax::Ranges;
-use proto::imap::{Code, Completion};
 use proto::mime::Digest;
 use proto::types::Timestamp;
 
 use super::criteria::{Criteria, Sight};
 use super::home::{Home, Manner};
 use super::scan::{Scanned, by_index};
-use super::trouble::completion;
+use super::turns::{Halt, Turns};
 
 /// Messages that are looked at together; behind them others have their turn.
 const TOGETHER: usize = 256;
-/// How long a search may take.
-const WORK_MS_MAX: u64 = 60_000;
-/// A search that took too long.
-const TOO_LONG: Completion = Completion::no("The search takes too long, ask for less");
+/// What looking once at one text that is not found yet, or at a key, counts as, in octets.
+const KEY_OCTETS: usize = 16;
 
 /// What was found.
 pub(super) struct Found {
@@ -43,13 +42,16 @@ pub(super) async fn search(
     out: &mut Vec<u8>,
 ) -> Completion {
     let saves = search.returns.is_some_and(|returns| returns.contains(Returns::SAVE));
-    if saves {
-        // Whatever it comes to, what was saved before is no more (RFC 5182 §2.1).
-        home.saved.clear();
-    }
-    let mut found = match find(home, &search).await {
+    let mut found = match find(home, &search, &mut Turns::begin()).await {
         Ok(found) => found,
-        Err(refusal) => return refusal,
+        Err(refusal) => {
+            // What was saved before is no more behind a NO, and stays behind a BAD (RFC 5182 §2.1). Until
+            // here it was there to be searched in.
+            if saves && refusal.condition == Condition::No {
+                home.saved.clear();
+            }
+            return refusal;
+        }
     };
     narrow(home, &search, &mut found);
     let numbers = numbers(home, &search, &found.uids);
@@ -104,37 +106,33 @@ fn numbers(home: &Home, search: &Search, uids: &[u32]) -> Ranges {
 ///
 /// # Errors
 /// What to say instead.
-pub(super) async fn find(home: &Home, search: &Search) -> Result<Found, Completion> {
+pub(super) async fn find(
+    home: &Home,
+    search: &Search,
+    turns: &mut Turns,
+) -> Result<Found, Completion> {
     let mut criteria = Criteria::compile(&search.key, home, Timestamp(wall_ms()))?;
-    let Some(view) = home.view.as_deref() else {
-        return Ok(Found { uids: Vec::new(), modseq: None });
-    };
-    let until_ms = now_ms().saturating_add(WORK_MS_MAX);
     let mut found = Found { uids: Vec::new(), modseq: None };
+    let Some(view) = home.view.as_deref() else { return Ok(found) };
     let mut greatest = 0;
     for some in view.uids().chunks(TOGETHER) {
-        let hits = among(view, some, &mut criteria, until_ms).await;
-        for entry in hits.map_err(|trouble| trouble.unwrap_or_else(too_long))? {
+        for entry in among(view, some, &mut criteria, turns).await? {
             greatest = greatest.max(entry.modseq);
             found.uids.push(entry.uid);
         }
-        tokio::task::yield_now().await;
+        turns.give().await?;
     }
     found.modseq = search.key.names_modseq().then_some(greatest);
     Ok(found)
 }
 
-fn too_long() -> Completion {
-    TOO_LONG.with(Code::Limit)
-}
-
-/// Those of some messages that meet the criteria. `Err(None)`: it takes too long.
+/// Those of some messages that meet the criteria.
 async fn among(
     view: &View,
     uids: &[u32],
     criteria: &mut Criteria,
-    until_ms: u64,
-) -> Result<Vec<Entry>, Option<Completion>> {
+    turns: &mut Turns,
+) -> Result<Vec<Entry>, Halt> {
     let mut hits = Vec::new();
     let mut undecided = Vec::new();
     for entry in uids.iter().filter_map(|uid| view.entry(*uid)) {
@@ -145,22 +143,20 @@ async fn among(
             Some(false) => {}
             None => undecided.push(entry),
         }
+        turns.spend(criteria.keys * KEY_OCTETS).await?;
     }
     if undecided.is_empty() {
         return Ok(hits);
     }
     let uids: Vec<u32> = undecided.iter().map(|entry| entry.uid).collect();
-    let digests = view.digests(&uids).await.map_err(|error| Some(completion(&error)))?;
+    let digests = view.digests(&uids).await?;
     for (entry, digest) in undecided.into_iter().zip(digests) {
-        if now_ms() >= until_ms {
-            return Err(None);
-        }
         let Some(digest) = digest else { continue };
-        match meets(view, &entry, &digest, criteria).await {
+        match meets(view, &entry, &digest, criteria, turns).await {
             Ok(true) => hits.push(entry),
             // Expunged under the search: it is found by nobody any more.
-            Ok(false) | Err(MailboxError::Gone) => {}
-            Err(error) => return Err(Some(completion(&error))),
+            Ok(false) | Err(Halt::Store(MailboxError::Gone)) => {}
+            Err(halt) => return Err(halt),
         }
     }
     hits.sort_unstable_by_key(|entry| entry.uid);
@@ -173,12 +169,14 @@ async fn meets(
     entry: &Entry,
     digest: &Arc<Digest>,
     criteria: &mut Criteria,
-) -> Result<bool, MailboxError> {
+    turns: &mut Turns,
+) -> Result<bool, Halt> {
+    let is_recent = view.is_recent(entry.uid);
     let mut texts: Vec<Option<bool>> =
         criteria.texts.iter().map(|text| by_index(text, digest)).collect();
-    let mut scanned = Scanned::new(view, entry.uid, digest);
+    let mut scanned = Scanned::new(view, entry.uid, digest, turns);
     loop {
-        let is_recent = view.is_recent(entry.uid);
+        scanned.turns.spend(criteria.keys * KEY_OCTETS).await?;
         let sight = Sight { entry, is_recent, digest: Some(digest), texts: &texts };
         if let Some(holds) = criteria.condition.judge(&sight) {
             return Ok(holds);

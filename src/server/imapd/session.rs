@@ -7,7 +7,6 @@
 
 use std::{net::IpAddr, rc::Rc};
 
-use bytes::Bytes;
 use engine::shard::{Stream, now_ms};
 use engine::telemetry::{Level, note};
 use engine::tls::{Acceptor, Channel};
@@ -20,23 +19,12 @@ use super::append::Append;
 use super::door::{Inner, Place, turned_away};
 use super::home::Home;
 use super::login::After;
-use super::rules::{Entrance, OUT_BYTES_MAX, Rules};
+use super::rules::{Entrance, Rules};
+use super::traffic::{OUT_BYTES, READ_BYTES};
+use super::wire::Deflate;
 use crate::gate::{Pass, Refused};
 use crate::proxy;
 
-/// Octets read at once: the kernel holds this much a connection.
-const READ_BYTES: usize = 1 << 10;
-/// Replies to a few pipelined commands fit.
-const OUT_BYTES: usize = 512;
-/// What many replies have made grow is kept up to this size while a connection waits.
-const OUT_KEPT_BYTES_MAX: usize = 2 << 10;
-/// Parts of messages up to this size are copied behind what is said already, to leave with it and with
-/// what follows: a send of their own would cost more.
-const COPIED_BYTES_MAX: usize = 4 << 10;
-/// Octets of a message that are sent at a time: for each, the client has as long as for a command.
-const PIECE_BYTES: usize = 256 << 10;
-/// Octets read at once while a literal comes in.
-const LITERAL_READ_BYTES: usize = 32 << 10;
 /// How long, and for how many octets, a client that was sent away may go on talking.
 const LINGER_MS: u64 = 1_000;
 const LINGER_BYTES: usize = 64 << 10;
@@ -63,8 +51,12 @@ pub(super) struct Session {
     pub append: Option<Box<Append>>,
     /// Whether it knew of mod-sequences at its last command.
     pub knew_modseq: bool,
+    /// What compresses, from when the client was told that it does.
+    pub deflate: Option<Box<Deflate>>,
+    /// It does.
+    pub is_deflating: bool,
     /// A send has failed.
-    is_gone: bool,
+    pub is_gone: bool,
 }
 
 /// What the loop waits for.
@@ -74,6 +66,7 @@ enum Next {
     Idle,
     Ask(Question),
     Upgrade,
+    Compress,
     Close,
 }
 
@@ -181,6 +174,8 @@ impl Session {
             home: None,
             append: None,
             knew_modseq: false,
+            deflate: None,
+            is_deflating: false,
             is_gone: false,
         })
     }
@@ -207,6 +202,12 @@ impl Session {
                 },
                 Next::Upgrade if self.send().await && Box::pin(self.upgrade()).await => continue,
                 Next::Upgrade => return End::Gone,
+                Next::Compress if self.send().await => {
+                    self.is_deflating = true;
+                    self.machine.compressed();
+                    continue;
+                }
+                Next::Compress => return End::Gone,
                 Next::Idle if !self.idle().await => {
                     return if self.is_gone { End::Gone } else { self.part().await };
                 }
@@ -283,8 +284,10 @@ impl Session {
                     self.taken = 0;
                     Next::Upgrade
                 }
-                // Compression is not offered, and a piece of a literal was kept.
-                Step::Compress | Step::Literal(_) | Step::Close => Next::Close,
+                // The machine saw to it that nothing came behind the command.
+                Step::Compress => self.consumed(Next::Compress),
+                // A piece of a literal was kept.
+                Step::Literal(_) | Step::Close => Next::Close,
             };
         }
     }
@@ -295,101 +298,12 @@ impl Session {
         next
     }
 
-    fn is_to_stop(&mut self) -> bool {
+    pub fn is_to_stop(&mut self) -> bool {
         let stops = self.door.draining() && !self.machine.in_literal();
         if stops {
             self.machine.stop(&mut self.out);
         }
         stops
-    }
-
-    /// Sends what there is to say; false when the peer is gone.
-    pub async fn send(&mut self) -> bool {
-        if self.out.is_empty() {
-            return !self.is_gone;
-        }
-        self.set_send_deadline();
-        let (sent, out) = self.stream.send(std::mem::take(&mut self.out)).await;
-        self.out = out;
-        self.is_gone |= sent.is_err();
-        !self.is_gone
-    }
-
-    /// Likewise, once there is much of it.
-    pub async fn send_some(&mut self) -> bool {
-        if self.out.len() < OUT_BYTES_MAX { !self.is_gone } else { self.send().await }
-    }
-
-    /// Sends a part of a message behind what there is to say, sooner or later; false when the peer is
-    /// gone.
-    pub async fn pass_on(&mut self, mut part: Bytes) -> bool {
-        self.door.metrics.octets.add(part.len() as u64);
-        if part.len() <= COPIED_BYTES_MAX {
-            self.out.extend_from_slice(&part);
-            return self.send_some().await;
-        }
-        while !part.is_empty() && !self.is_gone {
-            let piece = part.split_to(part.len().min(PIECE_BYTES));
-            self.set_send_deadline();
-            let (sent, out) = self.stream.send_both(std::mem::take(&mut self.out), piece).await;
-            self.out = out;
-            self.is_gone |= sent.is_err();
-        }
-        !self.is_gone
-    }
-
-    /// While a command is executed the machine has no deadline, but what is sent has.
-    fn set_send_deadline(&self) {
-        let timeout = self.rules.limits.data_timeout.get();
-        let deadline = Moment(now_ms()).after(timeout).min(self.machine.deadline());
-        self.stream.deadline().set(deadline.0);
-    }
-
-    /// Reads once. False when there is nothing more to expect; `out` says why, if there is anybody
-    /// to say it to.
-    async fn read(&mut self) -> bool {
-        self.fit_buffers();
-        if self.is_to_stop() {
-            return false;
-        }
-        self.place.set_idle(!self.machine.in_literal());
-        self.stream.deadline().set(self.machine.deadline().0);
-        let (read, input) = self.stream.recv(std::mem::take(&mut self.input)).await;
-        self.place.set_idle(false);
-        self.input = input;
-        match read {
-            Ok(0) if self.stream.deadline().expired() => {
-                if !self.is_to_stop() {
-                    self.door.metrics.timeouts.inc();
-                    self.machine.expire(Moment(now_ms()), &mut self.out);
-                }
-                false
-            }
-            Ok(0) | Err(_) => false,
-            Ok(_) => true,
-        }
-    }
-
-    /// A small buffer for commands, which waits with the kernel; a large one inside of a message. What long
-    /// commands and many replies have made grow is given back.
-    fn fit_buffers(&mut self) {
-        if self.machine.in_literal() {
-            self.input.reserve(LITERAL_READ_BYTES);
-        } else if self.input.is_empty() {
-            self.input.shrink_to(READ_BYTES);
-        }
-        if self.input.len() == self.input.capacity() {
-            self.input.reserve(READ_BYTES);
-        }
-        if self.out.capacity() > OUT_KEPT_BYTES_MAX {
-            self.out = Vec::with_capacity(OUT_BYTES);
-        }
-    }
-
-    /// Gives all buffers back that hold nothing.
-    pub fn shed(&mut self) {
-        self.input.shrink_to_fit();
-        self.out.shrink_to_fit();
     }
 }
 

@@ -10,7 +10,7 @@ use proto::mime::Digest;
 
 use super::home::{Home, Manner};
 use super::search::find;
-use super::trouble::completion;
+use super::turns::{Halt, Turns};
 
 /// Messages that are sorted or threaded at most: all their keys are in memory.
 pub(super) const MESSAGES_MAX: usize = 200_000;
@@ -34,7 +34,8 @@ struct Sorted {
 
 /// `SORT`
 pub(super) async fn sort(home: &mut Home, sort: Sort, _: &Manner, out: &mut Vec<u8>) -> Completion {
-    let found = match find(home, &sort.search).await {
+    let mut turns = Turns::begin();
+    let found = match find(home, &sort.search, &mut turns).await {
         Ok(found) => found,
         Err(refusal) => return refusal,
     };
@@ -44,9 +45,9 @@ pub(super) async fn sort(home: &mut Home, sort: Sort, _: &Manner, out: &mut Vec<
     let Some(view) = home.view.as_deref() else { return Completion::ok("Sorted") };
     let mut all = Vec::with_capacity(found.uids.len());
     for some in found.uids.chunks(TOGETHER) {
-        match values(view, some, &sort.by).await {
+        match values(view, some, &sort.by, &mut turns).await {
             Ok(sorted) => all.extend(sorted),
-            Err(refusal) => return refusal,
+            Err(halt) => return halt.into(),
         }
     }
     all.sort_unstable_by(|one, other| order(one, other, &sort.by));
@@ -62,8 +63,10 @@ async fn values(
     view: &View,
     uids: &[u32],
     by: &[(SortKey, bool)],
-) -> Result<Vec<Sorted>, Completion> {
-    let digests = view.digests(uids).await.map_err(|error| completion(&error))?;
+    turns: &mut Turns,
+) -> Result<Vec<Sorted>, Halt> {
+    turns.give().await?;
+    let digests = view.digests(uids).await?;
     let entries = uids.iter().map(|uid| view.entry(*uid));
     let there = entries.zip(digests).filter_map(|(entry, digest)| Some((entry?, digest?)));
     let sorted = there.map(|(entry, digest)| Sorted {

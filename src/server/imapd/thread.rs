@@ -12,6 +12,7 @@ use super::home::{Home, Manner};
 use super::search::find;
 use super::sort::{MESSAGES_MAX, TOGETHER, TOO_MANY};
 use super::trouble::completion;
+use super::turns::Turns;
 
 /// `THREAD`
 pub(super) async fn thread(
@@ -20,7 +21,8 @@ pub(super) async fn thread(
     _: &Manner,
     out: &mut Vec<u8>,
 ) -> Completion {
-    let found = match find(home, &thread.search).await {
+    let mut turns = Turns::begin();
+    let found = match find(home, &thread.search, &mut turns).await {
         Ok(found) => found,
         Err(refusal) => return refusal,
     };
@@ -30,6 +32,9 @@ pub(super) async fn thread(
     let Some(view) = home.view.as_deref() else { return Completion::ok("Threaded") };
     let mut known: Vec<(u32, Entry, Arc<Digest>)> = Vec::with_capacity(found.uids.len());
     for some in found.uids.chunks(TOGETHER) {
+        if let Err(halt) = turns.give().await {
+            return halt.into();
+        }
         let digests = match view.digests(some).await {
             Ok(digests) => digests,
             Err(error) => return completion(&error),

@@ -75,6 +75,8 @@ pub enum Question {
     /// May [`Server::identity`], who has proved who they are, come in? [`Server::answer`]; nothing was said
     /// yet. Until then the machine can be taken to another shard: [`Server::depart`].
     Enter,
+    /// May what is said be compressed from now on? [`Server::answer`].
+    Compress,
     /// Execute [`Server::take_command`], write what it tells, and [`Server::finish`].
     Command,
     /// May [`Server::message`] come? [`Server::answer`].
@@ -171,6 +173,7 @@ enum State {
 enum Asked {
     Authenticate,
     Enter,
+    Compress,
     Command,
     /// `waits`: the client sends the message when it is told to.
     Message {
@@ -257,6 +260,7 @@ impl Server {
         let flow = match self.state {
             State::Asked(Asked::Authenticate) => self.proof_answered(answer, out),
             State::Asked(Asked::Enter) => self.enter_answered(answer, out),
+            State::Asked(Asked::Compress) => self.compress_answered(answer, out),
             State::Asked(Asked::Message { waits }) => {
                 self.message_answered(now, answer, waits, out)
             }
@@ -290,6 +294,7 @@ impl Asked {
         match self {
             Self::Authenticate => Question::Authenticate,
             Self::Enter => Question::Enter,
+            Self::Compress => Question::Compress,
             Self::Command => Question::Command,
             Self::Message { .. } => Question::Message,
             Self::Append => Question::Append,

@@ -1,6 +1,6 @@
 //! What is done with a whole command: the machine's own, and what is put to the driver.
 
-use super::{Asked, Flow, Question, Server, State, Step, replies};
+use super::{Answer, Asked, Flow, Question, Server, State, Step, replies};
 use crate::imap::{
     command::{Command, Enabled, Needs, Request, Verb},
     respond::{Completion, Condition, write_untagged},
@@ -126,9 +126,20 @@ impl Server {
         if more {
             return self.close_saying(&replies::NOT_EMPTY, out);
         }
-        self.complete(&replies::READY_TO_COMPRESS, out);
-        self.state = State::Compressing;
-        Some(Step::Compress)
+        self.state = State::Asked(Asked::Compress);
+        Some(Step::Ask(Question::Compress))
+    }
+
+    pub(super) fn compress_answered(&mut self, answer: Answer, out: &mut Vec<u8>) -> Flow<'static> {
+        match answer {
+            Answer::Accept => {
+                self.complete(&replies::READY_TO_COMPRESS, out);
+                self.state = State::Compressing;
+                Some(Step::Compress)
+            }
+            Answer::Refuse(reply) => self.complete(&reply, out),
+            Answer::Proof(_) => self.close_saying(&replies::OUT_OF_STEP, out),
+        }
     }
 
     /// While idling, a line ends it; only `DONE` does so well (RFC 9051 §6.3.13).

@@ -87,6 +87,7 @@ impl Session {
                 self.server.answer(now, answer, out)
             }
             Question::Enter => self.server.answer(now, self.entry.clone(), out),
+            Question::Compress => self.server.answer(now, Answer::Accept, out),
             Question::Command => {
                 let command = self.server.take_command().expect("a command");
                 self.asked.push(format!("{command:?}"));
@@ -117,6 +118,7 @@ impl Session {
         match step {
             Step::NeedInput => {}
             Step::Ask(next) => self.answer(next),
+            Step::Compress => self.end = Some("compress"),
             Step::Close => self.end = Some("close"),
             other => panic!("{other:?} after an answer"),
         }
