@@ -110,7 +110,7 @@ impl fmt::Display for Piece<'_> {
 }
 
 /// A column of figures in a comparison: how it is called, read and written, and which way is better.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Measure {
     /// Its heading.
     pub title: &'static str,
@@ -135,13 +135,24 @@ pub const MEASURES: [Measure; 7] = [
     measure("Accept latency, 99 %", "99 %", Unit::Latency, |row| row.accept_p99_us),
 ];
 
+/// The same of a comparison of mailboxes.
+pub const MAILBOX_MEASURES: [Measure; 7] = [
+    measure("Operations", "OPERATIONS", Unit::Rate, |row| row.operations_per_s),
+    measure("Octets", "OCTETS", Unit::Flow, |row| row.octets_per_s),
+    measure("CPU an operation", "CPU", Unit::CpuMicros, |row| row.cpu_us_per_message),
+    measure("Memory a session", "A SESSION", Unit::Memory, |row| row.memory_per_session_kib),
+    measure("Peak memory", "MEMORY", Unit::Memory, |row| row.memory_peak_kib),
+    measure("Latency, median", "50 %", Unit::Latency, |row| row.accept_p50_us),
+    measure("Latency, 99 %", "99 %", Unit::Latency, |row| row.accept_p99_us),
+];
+
 const fn measure(
     title: &'static str,
     short: &'static str,
     unit: Unit,
     of: fn(&Row) -> Option<Spread>,
 ) -> Measure {
-    Measure { title, short, unit, of, more_is_better: matches!(unit, Unit::Rate) }
+    Measure { title, short, unit, of, more_is_better: matches!(unit, Unit::Rate | Unit::Flow) }
 }
 
 /// Cases that share a table.
@@ -151,6 +162,16 @@ pub struct Group<'a> {
     pub title: &'a str,
     /// Its cases in order.
     pub cases: Vec<Case<'a>>,
+    /// What there is to say of them.
+    pub measures: &'static [Measure],
+}
+
+impl Group<'_> {
+    /// Whether its cases are operations on mailboxes, which have nothing in common but their servers.
+    #[must_use]
+    pub fn is_of_mailboxes(&self) -> bool {
+        self.cases.iter().flat_map(|case| &case.rows).any(|row| row.is_of_mailboxes())
+    }
 }
 
 /// One case with the rows of all servers.
@@ -180,7 +201,11 @@ pub fn groups(comparison: &Comparison) -> Vec<Group<'_>> {
         let (title, group_title) = titles(&row.case);
         let group = match groups.iter().position(|group| group.title == group_title) {
             Some(index) => &mut groups[index],
-            None => groups.push_mut(Group { title: group_title, cases: Vec::new() }),
+            None => groups.push_mut(Group {
+                title: group_title,
+                cases: Vec::new(),
+                measures: if row.is_of_mailboxes() { &MAILBOX_MEASURES } else { &MEASURES },
+            }),
         };
         match group.cases.iter_mut().find(|case| case.name == row.case) {
             Some(case) => case.rows.push(row),
@@ -197,7 +222,9 @@ pub fn median_run<'a>(document: &'a Document, case: &str, server: &str) -> Optio
         let run_server = run.server.as_ref().map(|server| server.name.as_str());
         run.case.as_deref() == Some(case) && run_server == Some(server)
     };
-    let rate = |run: &Run| relayed_per_s(run).or(accepted_per_s(run)).unwrap_or(0.0);
+    let operations = |run: &Run| run.mailboxes.as_ref().map(|found| found.operations_per_s);
+    let rate =
+        |run: &Run| relayed_per_s(run).or(accepted_per_s(run)).or(operations(run)).unwrap_or(0.0);
     let mut rounds: Vec<_> = document.runs.iter().filter(is_wanted).collect();
     rounds.sort_by(|a, b| rate(a).total_cmp(&rate(b)));
     rounds.get(rounds.len().saturating_sub(1) / 2).copied()

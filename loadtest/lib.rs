@@ -5,6 +5,7 @@
 //!
 //! * [`source`] sends, in a closed or an open loop; [`sink`] takes, kindly or not; [`ledger`] says what
 //!   became of every recipient; [`message`] makes messages that prove themselves.
+//! * [`mailbox`] is the other side: IMAP and POP3 sessions, and deliveries by LMTP.
 //! * [`result`] is the one document that a measurement yields.
 
 pub mod cli;
@@ -14,6 +15,7 @@ pub mod cost;
 pub mod figures;
 pub mod ledger;
 pub mod machine;
+pub mod mailbox;
 pub mod markdown;
 pub mod message;
 pub mod report;

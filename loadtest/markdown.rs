@@ -16,6 +16,12 @@ const HEADER: &str = "\
 |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 ";
 
+const MAILBOX_HEADER: &str = "\
+| case | server | operations/s | ratio | MiB/s | CPU-µs/operation (min–max) | ratio | KiB/session | ratio | peak MiB \
+| p50 | p99 | lost |
+|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+";
+
 /// The comparison of `document`; a sentence when it has none.
 #[must_use]
 pub fn markdown(document: &Document) -> String {
@@ -68,10 +74,13 @@ fn table(group: &Group<'_>, out: &mut String) {
     if !group.title.is_empty() {
         let _ = write!(out, "\n### {}\n", escaped(&capitalised(group.title)));
     }
-    let _ = write!(out, "\n{HEADER}");
+    let is_of_mailboxes = group.is_of_mailboxes();
+    let header = if is_of_mailboxes { MAILBOX_HEADER } else { HEADER };
+    let _ = write!(out, "\n{header}");
     for case in &group.cases {
         for row in &case.rows {
-            table_row(case.title, row, out);
+            let row_of = if is_of_mailboxes { mailbox_row } else { table_row };
+            row_of(case.title, row, out);
         }
     }
 }
@@ -88,6 +97,28 @@ fn table_row(case: &str, row: &Row, out: &mut String) {
         row.cpu_us_per_message.map_or_else(absent, with_range),
         ratio(row.cpu_us_per_message),
         number(row.syscalls_per_message),
+        median(row.memory_peak_kib, |kib| words::number(kib / 1024.0)),
+        latency(row.accept_p50_us),
+        latency(row.accept_p99_us),
+        words::count(row.lost),
+    ];
+    let _ = writeln!(out, "| {} |", cells.join(" | "));
+}
+
+fn mailbox_row(case: &str, row: &Row, out: &mut String) {
+    let number = |spread: Option<Spread>| median(spread, words::number);
+    let latency = |spread: Option<Spread>| median(spread, |us| Unit::Latency.text(us));
+    let mib = |octets: f64| words::number(octets / f64::from(1 << 20));
+    let cells = [
+        escaped(case),
+        escaped(&row.server),
+        number(row.operations_per_s),
+        ratio(row.operations_per_s),
+        median(row.octets_per_s, mib),
+        row.cpu_us_per_message.map_or_else(absent, with_range),
+        ratio(row.cpu_us_per_message),
+        number(row.memory_per_session_kib),
+        ratio(row.memory_per_session_kib),
         median(row.memory_peak_kib, |kib| words::number(kib / 1024.0)),
         latency(row.accept_p50_us),
         latency(row.accept_p99_us),
@@ -159,6 +190,24 @@ mod tests {
         assert_eq!(out, expected);
         let columns = |line: &str| line.replace("\\|", "").matches('|').count();
         assert!(HEADER.lines().all(|line| columns(line) == columns(&out)));
+    }
+
+    #[test]
+    fn a_row_of_mailboxes_has_a_cell_a_column() {
+        let spread = |median| Some(Spread { median, min: median, max: median, ratio: Some(0.5) });
+        let row = Row {
+            server: "a".into(),
+            operations_per_s: spread(940.0),
+            octets_per_s: spread(4.0 * 1024.0 * 1024.0),
+            memory_per_session_kib: spread(12.0),
+            ..Row::default()
+        };
+        let mut out = String::new();
+        mailbox_row("APPEND", &row, &mut out);
+        let expected = "| APPEND | a | 940 | ×0.50 | 4 | – | – | 12 | ×0.50 | – | – | – | 0 |\n";
+        assert_eq!(out, expected);
+        let columns = |line: &str| line.matches('|').count();
+        assert!(MAILBOX_HEADER.lines().all(|line| columns(line) == columns(&out)));
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::fmt::Write;
 
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
 
-use crate::figures::{self, GENERATOR_FULL, Group, MEASURES, Measure};
+use crate::figures::{self, GENERATOR_FULL, Group, Measure};
 use crate::report;
-use crate::result::{Comparison, Cost, Document, Latency, Ledger, Row, Run};
+use crate::result::{Comparison, Cost, Document, Latency, Ledger, Mailboxes, Row, Run};
 use crate::verdict::verdict;
 use crate::words::{self, Unit};
 
@@ -56,9 +56,14 @@ fn write_table(table: &Table, out: &mut String) {
 
 fn run(run: &Run, out: &mut String) {
     warnings(run, out);
-    rates(run, out);
-    if let Some(found) = &run.ledger {
-        ledger(found, out);
+    match &run.mailboxes {
+        Some(found) => operations(found, run.elapsed_s, out),
+        None => rates(run, out),
+    }
+    match (&run.ledger, &run.mailboxes) {
+        (Some(found), None) => ledger(found, out),
+        (Some(found), Some(_)) => messages(found, out),
+        (None, _) => {}
     }
     latencies(run, out);
     costs(run, out);
@@ -99,6 +104,52 @@ fn rates(run: &Run, out: &mut String) {
     let _ = writeln!(out, " in {}", words::duration(run.elapsed_s));
 }
 
+fn operations(found: &Mailboxes, elapsed_s: f64, out: &mut String) {
+    let titles = [
+        "OPERATION",
+        "DONE",
+        "A SECOND",
+        "OCTETS",
+        "A SECOND",
+        "SESSIONS",
+        "UNFINISHED",
+        "MEMORY A SESSION",
+    ];
+    let mut table = titled(&titles, 1);
+    table.add_row([
+        words::clean(&found.operation),
+        words::count(found.operations),
+        Unit::Rate.text(found.operations_per_s),
+        words::octets(found.octets),
+        found.octets_per_s.map_or_else(|| "–".into(), |octets| Unit::Flow.text(octets)),
+        words::count(found.sessions),
+        words::count(found.unfinished),
+        Unit::Memory.text_or_absent(found.memory_per_session_kib),
+    ]);
+    write_table(&table, out);
+    let _ = writeln!(out, " in {}", words::duration(elapsed_s));
+    for (failure, count) in &found.failures {
+        let _ = writeln!(out, " {}: {}", words::count(*count), words::clean(failure));
+    }
+}
+
+/// What became of messages that were asked for, or that the server said to hold.
+fn messages(ledger: &Ledger, out: &mut String) {
+    let mut table = titled(&["MESSAGES", ""], 1);
+    let rows = [
+        ("expected", ledger.accepted),
+        ("found", ledger.delivered),
+        ("lost", ledger.lost),
+        ("of another size", ledger.changed),
+        ("found twice", ledger.duplicated),
+        ("found without an OK", ledger.unacknowledged),
+    ];
+    for (name, value) in rows {
+        table.add_row([name.to_owned(), words::count(value)]);
+    }
+    write_table(&table, out);
+}
+
 fn ledger(ledger: &Ledger, out: &mut String) {
     let mut table = titled(&["RECIPIENTS", ""], 1);
     let rows = [
@@ -136,7 +187,10 @@ fn latencies(run: &Run, out: &mut String) {
             us(found.max_us),
         ]
     };
-    for (name, latency) in [("accepted", &run.accept_latency), ("relayed", &run.relay_latency)] {
+    let named = [("accepted", &run.accept_latency), ("relayed", &run.relay_latency)];
+    let operation = [("operation", &run.accept_latency)];
+    let shown = if run.mailboxes.is_some() { &operation[..] } else { &named };
+    for (name, latency) in shown.iter().copied() {
         match latency {
             Some(found) => table.add_row(row(name, found)),
             None => table.add_row([name, words::NOT_MEASURED]),
@@ -147,7 +201,11 @@ fn latencies(run: &Run, out: &mut String) {
 }
 
 fn costs(run: &Run, out: &mut String) {
-    let titles = ["COST", "CPU A MESSAGE", "SYSCALLS A MESSAGE", "PEAK MEMORY", "AT THE END"];
+    let (cpu, syscalls) = match run.mailboxes {
+        Some(_) => ("CPU AN OPERATION", "SYSCALLS AN OPERATION"),
+        None => ("CPU A MESSAGE", "SYSCALLS A MESSAGE"),
+    };
+    let titles = ["COST", cpu, syscalls, "PEAK MEMORY", "AT THE END"];
     let mut table = titled(&titles, 1);
     let kib = |kib: Option<u64>| Unit::Memory.text_or_absent(kib.map(|kib| kib as f64));
     let row = |name: &str, cost: &Cost| {
@@ -211,7 +269,7 @@ fn bounds(run: &Run, out: &mut String) {
 }
 
 /// Measures whose ratio to the first server is shown: all would make the table too wide.
-const WITH_RATIO: [&str; 2] = ["RELAYED", "CPU"];
+const WITH_RATIO: [&str; 4] = ["RELAYED", "CPU", "OPERATIONS", "A SESSION"];
 
 fn comparison(document: &Document, comparison: &Comparison, out: &mut String) {
     warnings_once(document, comparison, out);
@@ -224,10 +282,11 @@ fn comparison(document: &Document, comparison: &Comparison, out: &mut String) {
     if let Some(first) = comparison.servers.first() {
         let rounds = words::counted(u64::from(comparison.rounds), "round", "rounds");
         let first = words::clean(&first.name);
-        let _ = writeln!(
-            out,
-            " medians of {rounds}; CPU and system calls a message; accept latency; × is the ratio to {first}"
-        );
+        let what = match comparison.rows.iter().any(Row::is_of_mailboxes) {
+            true => "CPU and latency of an operation",
+            false => "CPU and system calls a message; accept latency",
+        };
+        let _ = writeln!(out, " medians of {rounds}; {what}; × is the ratio to {first}");
     }
 }
 
@@ -248,13 +307,13 @@ fn warnings_once(document: &Document, comparison: &Comparison, out: &mut String)
 
 fn group_table(group: &Group<'_>, out: &mut String) {
     let mut titles = vec!["CASE", "SERVER"];
-    titles.extend(MEASURES.iter().map(|measure| measure.short));
+    titles.extend(group.measures.iter().map(|measure| measure.short));
     titles.push("LOST");
     let mut table = titled(&titles, 2);
     for case in &group.cases {
         for row in &case.rows {
             let mut cells = vec![words::clean(case.title), words::clean(&row.server)];
-            cells.extend(MEASURES.iter().map(|measure| cell(measure, row)));
+            cells.extend(group.measures.iter().map(|measure| cell(measure, row)));
             cells.push(words::count(row.lost));
             table.add_row(cells);
         }
@@ -275,6 +334,7 @@ fn cell(measure: &Measure, row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::{MAILBOX_MEASURES, MEASURES};
     use crate::result::{Bound, Refusal, Source};
 
     fn text(run_shown: &Run) -> String {
@@ -285,7 +345,9 @@ mod tests {
 
     #[test]
     fn every_measure_with_a_ratio_exists() {
-        let exists = |short: &&str| MEASURES.iter().any(|measure| measure.short == *short);
+        let exists = |short: &&str| {
+            MEASURES.iter().chain(&MAILBOX_MEASURES).any(|measure| measure.short == *short)
+        };
         assert!(WITH_RATIO.iter().all(exists));
     }
 

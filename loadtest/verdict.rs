@@ -44,13 +44,18 @@ struct Totals {
     duplicated: u64,
     unacknowledged: u64,
     refused_yet_delivered: u64,
+    /// What the ledgers count, one and many.
+    nouns: (&'static str, &'static str),
     bounds: u64,
     missed: Vec<String>,
 }
 
 impl Totals {
     fn of(document: &Document) -> Self {
-        let mut totals = Self::default();
+        let of_mailboxes = document.runs.iter().any(|run| run.mailboxes.is_some());
+        let nouns =
+            if of_mailboxes { ("message", "messages") } else { ("recipient", "recipients") };
+        let mut totals = Self { nouns, ..Self::default() };
         for run in &document.runs {
             run.ledger.iter().for_each(|ledger| totals.add_ledger(ledger));
             totals.add_bounds(run);
@@ -87,7 +92,9 @@ impl Totals {
     }
 
     fn faults(&self) -> Vec<String> {
-        let recipients = |count| words::counted(count, "recipient was", "recipients were");
+        let (one, many) = self.nouns;
+        let recipients =
+            |count| words::counted(count, &format!("{one} was"), &format!("{many} were"));
         let arrivals = |count| words::counted(count, "arrival", "arrivals");
         let mut faults = Vec::new();
         if self.lost > 0 {
@@ -153,7 +160,7 @@ pub fn verdict(document: &Document) -> Verdict {
     if totals.accepted > 0 {
         details.push(format!(
             "Of {} accepted, {} were delivered, {} bounced and {} lost.",
-            words::counted(totals.accepted, "recipient", "recipients"),
+            words::counted(totals.accepted, totals.nouns.0, totals.nouns.1),
             words::count(totals.delivered),
             words::count(totals.bounced),
             words::count(totals.lost),

@@ -21,6 +21,8 @@ pub enum Unit {
     Cores,
     /// KiB of memory: `12.3 MiB`.
     Memory,
+    /// Octets a second: `12.3 MiB/s`.
+    Flow,
     /// A plain number with up to one decimal: `18.8`.
     Number,
 }
@@ -37,6 +39,7 @@ impl Unit {
             Self::CpuMicros => format!("{} µs", number(value)),
             Self::Cores => format!("{value:.2}"),
             Self::Memory => memory(value),
+            Self::Flow => format!("{}/s", memory(value / 1024.0)),
             Self::Number => number(value),
         }
     }
@@ -69,6 +72,7 @@ impl Unit {
             Self::CpuMicros => "cpu",
             Self::Cores => "cores",
             Self::Memory => "memory",
+            Self::Flow => "flow",
             Self::Number => "number",
         }
     }

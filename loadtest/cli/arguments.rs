@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     cores::Cores,
+    mailbox::{MailboxOptions, Operation},
     scenario::{CompareOptions, ExpectOptions, RunOptions, Scenario, SinkOptions, SourceOptions},
 };
 
@@ -71,6 +72,12 @@ pub struct PlaceArguments {
     /// Port of a started server
     #[arg(long, default_value_t = 12525)]
     pub port: u16,
+    /// IMAP port of a started server with mailboxes
+    #[arg(long, default_value_t = 12993)]
+    pub imap_port: u16,
+    /// POP3 port of a started server with mailboxes
+    #[arg(long, default_value_t = 12995)]
+    pub pop3_port: u16,
     /// Port of the sink behind a started server
     #[arg(long, default_value_t = 12626)]
     pub sink_port: u16,
@@ -92,6 +99,51 @@ pub struct SmtpArguments {
     pub server: ServerArguments,
     #[command(flatten)]
     pub cores: CoreArguments,
+    #[command(flatten)]
+    pub output: OutputArguments,
+}
+
+/// `imap`.
+#[derive(Args)]
+pub struct ImapArguments {
+    /// What is done again and again
+    pub operation: Operation,
+    /// The server's IMAP address and port
+    #[arg(long, default_value = "127.0.0.1:993")]
+    pub to: SocketAddr,
+    /// Its LMTP address and port, for idle and deliver
+    #[arg(long, default_value = "127.0.0.1:2424")]
+    pub lmtp: SocketAddr,
+    #[command(flatten)]
+    pub shared: MailboxArguments,
+}
+
+/// `pop3`.
+#[derive(Args)]
+pub struct Pop3Arguments {
+    /// The server's POP3 address and port
+    #[arg(long, default_value = "127.0.0.1:995")]
+    pub to: SocketAddr,
+    /// Its IMAP address and port, where maildrops are filled
+    #[arg(long, default_value = "127.0.0.1:993")]
+    pub imap: SocketAddr,
+    #[command(flatten)]
+    pub shared: MailboxArguments,
+}
+
+/// Of both.
+#[derive(Args)]
+pub struct MailboxArguments {
+    #[command(flatten)]
+    pub options: MailboxOptions,
+    /// Of the messages: the same seed, the same messages
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub server: ServerArguments,
+    /// The sessions' cores, an executor pinned to each: '1', '2-3'; 'any:2' for two that are not pinned
+    #[arg(long, default_value_t = last_core())]
+    pub source_cores: Cores,
     #[command(flatten)]
     pub output: OutputArguments,
 }

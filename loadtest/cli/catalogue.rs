@@ -4,20 +4,22 @@ use std::{fs, path::Path};
 
 use crate::{scenario::Scenario, server::Recipe};
 
-const RECIPES: [(&str, &str); 10] = [
+const RECIPES: [(&str, &str); 12] = [
     ("ringpost", include_str!("../recipes/ringpost.toml")),
     ("ringpost-1-shard", include_str!("../recipes/ringpost-1-shard.toml")),
     ("ringpost-dns", include_str!("../recipes/ringpost-dns.toml")),
     ("ringpost-auth", include_str!("../recipes/ringpost-auth.toml")),
+    ("ringpost-mailboxes", include_str!("../recipes/ringpost-mailboxes.toml")),
     ("ringpost-demo", include_str!("../recipes/ringpost-demo.toml")),
     ("postfix", include_str!("../recipes/postfix.toml")),
     ("postfix-auth", include_str!("../recipes/postfix-auth.toml")),
+    ("dovecot", include_str!("../recipes/dovecot.toml")),
     ("exim", include_str!("../recipes/exim.toml")),
     ("opensmtpd", include_str!("../recipes/opensmtpd.toml")),
     ("haraka", include_str!("../recipes/haraka.toml")),
 ];
 
-const SCENARIOS: [(&str, &str); 11] = [
+const SCENARIOS: [(&str, &str); 12] = [
     ("isp-mixed", include_str!("../scenarios/isp-mixed.toml")),
     ("bulk-newsletter", include_str!("../scenarios/bulk-newsletter.toml")),
     ("tiny-burst", include_str!("../scenarios/tiny-burst.toml")),
@@ -28,6 +30,7 @@ const SCENARIOS: [(&str, &str); 11] = [
     ("soak", include_str!("../scenarios/soak.toml")),
     ("tls", include_str!("../scenarios/tls.toml")),
     ("authentication", include_str!("../scenarios/authentication.toml")),
+    ("mailboxes", include_str!("../scenarios/mailboxes.toml")),
     ("peers", include_str!("../scenarios/peers.toml")),
 ];
 

@@ -5,12 +5,15 @@ use std::{net::SocketAddr, process::ExitCode};
 use super::{
     arguments::CompareArguments,
     catalogue,
+    mailbox::started,
     measure::{SETTLE, open_hop, place, run_name},
     output,
 };
 use crate::{
     compare::summarise,
-    machine, markdown,
+    machine,
+    mailbox::{self, Order},
+    markdown,
     result::Run,
     scenario::{self, Scenario},
     server::{Recipe, Running},
@@ -104,6 +107,9 @@ impl Leg<'_> {
     }
 
     fn run(&self) -> Result<Run, String> {
+        if self.scenario.mailbox.operation.is_some() {
+            return self.run_mailboxes();
+        }
         let place_arguments = &self.arguments.place;
         let sink_at = SocketAddr::from(([127, 0, 0, 1], place_arguments.sink_port));
         let hop = open_hop(self.scenario, sink_at, &self.arguments.cores.sink_cores)?;
@@ -118,6 +124,35 @@ impl Leg<'_> {
             eprintln!("{error}");
         }
         run
+    }
+
+    fn run_mailboxes(&self) -> Result<Run, String> {
+        let (arguments, options) = (self.arguments, &self.scenario.mailbox);
+        let servers = started(&arguments.place);
+        let order = Order::new(options, servers, self.scenario.run.seed.unwrap_or(1))?;
+        let place = place(&arguments.place, options.sessions(), self.scenario);
+        let running = self.recipe.start(&place).map_err(|error| error.to_string())?;
+        let (name, quiet) = (self.name(), arguments.output.quiet);
+        let total = self.scenario.mailbox.operations;
+        let mut display = Display::new(&name, total, quiet);
+        let cores = &arguments.cores.source_cores;
+        let run = mailbox::run(order, cores, Some(running.watch()), &mut display).map(|run| Run {
+            server: Some(running.describe()),
+            case: Some(self.case.to_owned()),
+            round: Some(self.round),
+            ..run
+        });
+        // A server that must be killed was measured all the same.
+        if let Err(error) = running.stop() {
+            eprintln!("{error}");
+        }
+        let run = run?;
+        if !quiet {
+            let rate = run.mailboxes.as_ref().map_or(0.0, |found| found.operations_per_s);
+            let cpu = run.server_cost.as_ref().and_then(|cost| cost.cpu_us_per_message);
+            eprintln!("{name}: {rate:.0}/s, {:.0} CPU-µs an operation", cpu.unwrap_or(0.0));
+        }
+        Ok(run)
     }
 
     fn measure(&self, hop: &NextHop, running: &Running) -> Result<Run, String> {

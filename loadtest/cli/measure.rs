@@ -119,16 +119,7 @@ impl Order<'_> {
     }
 
     fn measure(&self, hop: Option<&NextHop>, running: Option<&Running>) -> Result<Run, String> {
-        let watch = match (running, self.server.server_pid, &self.server.server_cgroup) {
-            (Some(running), _, _) => Some(running.watch()),
-            (None, Some(pid), _) => Some(Watch::of(pid)),
-            (None, None, Some(path)) => {
-                let group =
-                    Cgroup::open(path).ok_or_else(|| format!("{} is no cgroup", path.display()))?;
-                Some(Watch::cgroup(Arc::new(group)))
-            }
-            (None, None, None) => None,
-        };
+        let watch = watch(self.server, running)?;
         let seed = self.scenario.run.seed.unwrap_or(1);
         let load = scenario::load(&self.scenario.source, self.to, &run_name(), seed)?;
         let total = load.limit.duration.is_none().then_some(load.limit.messages);
@@ -156,6 +147,20 @@ impl Order<'_> {
     }
 }
 
+/// The server's processes, as far as they are known.
+pub fn watch(server: &ServerArguments, running: Option<&Running>) -> Result<Option<Watch>, String> {
+    Ok(match (running, server.server_pid, &server.server_cgroup) {
+        (Some(running), _, _) => Some(running.watch()),
+        (None, Some(pid), _) => Some(Watch::of(pid)),
+        (None, None, Some(path)) => {
+            let group =
+                Cgroup::open(path).ok_or_else(|| format!("{} is no cgroup", path.display()))?;
+            Some(Watch::cgroup(Arc::new(group)))
+        }
+        (None, None, None) => None,
+    })
+}
+
 /// Opens the sink of a scenario.
 pub fn open_hop(scenario: &Scenario, at: SocketAddr, cores: &Cores) -> Result<NextHop, String> {
     let seed = scenario.run.seed.unwrap_or(1);
@@ -171,6 +176,9 @@ pub fn place(arguments: &PlaceArguments, sessions: usize, scenario: &Scenario) -
         folder: arguments.folder.clone(),
         port: arguments.port,
         sink_port: arguments.sink_port,
+        imap_port: arguments.imap_port,
+        pop3_port: arguments.pop3_port,
+        users: u32::try_from(scenario.mailbox.accounts()).unwrap_or(u32::MAX),
         dns_port: scenario.sink.dns.map_or(5300, |address| address.port()),
         out: scenario.compare.out.unwrap_or(50),
         sessions: u32::try_from(sessions).unwrap_or(u32::MAX),

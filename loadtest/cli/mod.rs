@@ -6,6 +6,7 @@
 mod arguments;
 mod catalogue;
 mod compare;
+mod mailbox;
 mod measure;
 mod output;
 mod sink;
@@ -15,7 +16,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::arguments::{
-    CompareArguments, RelayArguments, RunArguments, SinkArguments, SmtpArguments,
+    CompareArguments, ImapArguments, Pop3Arguments, RelayArguments, RunArguments, SinkArguments,
+    SmtpArguments,
 };
 
 /// A load test for mail servers: exact about what was lost, honest about latency
@@ -38,10 +40,10 @@ enum Command {
     Run(RunArguments),
     /// Runs a scenario against several servers, rounds interleaved
     Compare(CompareArguments),
-    /// Reserved: comes with Ringpost's mailboxes
-    Imap,
-    /// Reserved: comes with Ringpost's mailboxes
-    Pop3,
+    /// Reads, fills and watches mailboxes over IMAP, and delivers to them over LMTP
+    Imap(ImapArguments),
+    /// Whole POP3 sessions that read all of a maildrop and delete nothing
+    Pop3(Pop3Arguments),
     /// Prints the JSON schema of results (of scenarios with --scenario)
     Schema {
         /// The schema of scenario files instead
@@ -59,9 +61,8 @@ pub fn main() -> ExitCode {
         Command::Relay(arguments) => measure::relay(arguments),
         Command::Run(arguments) => measure::run(arguments),
         Command::Compare(arguments) => compare::run(&arguments),
-        Command::Imap | Command::Pop3 => {
-            Err("IMAP and POP3 are not there yet: they come with Ringpost's mailboxes".to_owned())
-        }
+        Command::Imap(arguments) => mailbox::imap(arguments),
+        Command::Pop3(arguments) => mailbox::pop3(arguments),
         Command::Schema { scenario } => output::schema(scenario),
     };
     done.unwrap_or_else(|error| {

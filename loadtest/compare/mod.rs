@@ -1,7 +1,7 @@
 //! Many runs to one comparison: medians with their smallest and largest, ratios to the first server.
 
 use crate::{
-    result::{Comparison, Row, Run, Server, Spread},
+    result::{Comparison, Mailboxes, Row, Run, Server, Spread},
     trial::rate,
 };
 
@@ -50,7 +50,12 @@ fn row(case: &str, server: &str, runs: &[&Run]) -> Row {
         case: case.to_owned(),
         server: server.to_owned(),
         accepted_per_s: spread(runs, |run| run.source.as_ref().map(|source| source.accepted_per_s)),
-        relayed_per_s: spread(runs, |run| Some(rate(run))),
+        relayed_per_s: spread(runs, |run| run.mailboxes.is_none().then(|| rate(run))),
+        operations_per_s: spread(runs, |run| {
+            mailboxes(run).filter(|found| found.operations > 0).map(|found| found.operations_per_s)
+        }),
+        octets_per_s: spread(runs, |run| mailboxes(run)?.octets_per_s),
+        memory_per_session_kib: spread(runs, |run| mailboxes(run)?.memory_per_session_kib),
         cpu_us_per_message: spread(runs, |run| cost(run).cpu_us_per_message),
         syscalls_per_message: spread(runs, |run| cost(run).syscalls_per_message),
         memory_peak_kib: spread(runs, |run| cost(run).memory_peak_kib.map(|kib| kib as f64)),
@@ -60,6 +65,10 @@ fn row(case: &str, server: &str, runs: &[&Run]) -> Row {
         duplicated: sum(|ledger| ledger.duplicated),
         generator_busiest: spread(runs, |run| run.generator_busiest),
     }
+}
+
+fn mailboxes(run: &Run) -> Option<&Mailboxes> {
+    run.mailboxes.as_ref()
 }
 
 /// `None` when no run has the figure.
@@ -83,6 +92,9 @@ fn add_ratios(rows: &mut [Row]) {
         let pairs = [
             (&mut row.accepted_per_s, first.accepted_per_s),
             (&mut row.relayed_per_s, first.relayed_per_s),
+            (&mut row.operations_per_s, first.operations_per_s),
+            (&mut row.octets_per_s, first.octets_per_s),
+            (&mut row.memory_per_session_kib, first.memory_per_session_kib),
             (&mut row.cpu_us_per_message, first.cpu_us_per_message),
             (&mut row.syscalls_per_message, first.syscalls_per_message),
             (&mut row.memory_peak_kib, first.memory_peak_kib),

@@ -6,13 +6,21 @@
 use maud::{Markup, html};
 
 use super::{plots, run};
-use crate::figures::{self, Case, GENERATOR_FULL, Group, MEASURES, Measure};
+use crate::figures::{self, Case, GENERATOR_FULL, Group, Measure};
 use crate::report::bars;
 use crate::result::{Comparison, Document, Row, Spread};
 use crate::words;
 
 /// Measures that have bars; the median latency and the accepted rate are in the tables.
-const WITH_BARS: [&str; 4] = ["Relayed", "CPU a message", "Accept latency, 99 %", "Peak memory"];
+const WITH_BARS: [&str; 7] = [
+    "Relayed",
+    "CPU a message",
+    "Accept latency, 99 %",
+    "Operations",
+    "CPU an operation",
+    "Memory a session",
+    "Peak memory",
+];
 
 /// All sections of a comparison.
 #[must_use]
@@ -90,10 +98,14 @@ fn heading(group: &Group<'_>) -> Markup {
 }
 
 fn bars_of(group: &Group<'_>, first: &str) -> Markup {
-    let shown = WITH_BARS.iter().filter_map(|title| MEASURES.iter().find(|m| m.title == *title));
+    let shown = || group.measures.iter().filter(|measure| WITH_BARS.contains(&measure.title));
+    // Operations differ too much to share an axis.
+    let together = if group.is_of_mailboxes() { 1 } else { group.cases.len().max(1) };
     html! {
         (heading(group))
-        div.plots { @for measure in shown { (bars::bars(measure, &group.cases, first)) } }
+        @for cases in group.cases.chunks(together) {
+            div.plots { @for measure in shown() { (bars::bars(measure, cases, first)) } }
+        }
     }
 }
 
@@ -105,16 +117,16 @@ fn table(group: &Group<'_>) -> Markup {
                 thead { tr {
                     th scope="col" { "Server" }
                     th.number scope="col" { "Lost" }
-                    @for measure in &MEASURES { th.number scope="col" { (measure.title) } }
+                    @for measure in group.measures { th.number scope="col" { (measure.title) } }
                     th.number scope="col" { "Duplicated" }
                     th.number scope="col" { "Generator" }
                 } }
                 @for case in &group.cases {
                     tbody {
-                        tr { th.case colspan=(MEASURES.len() + 4) scope="rowgroup" {
+                        tr { th.case colspan=(group.measures.len() + 4) scope="rowgroup" {
                             span { (words::clean(case.title)) }
                         } }
-                        @for row in &case.rows { (table_row(row)) }
+                        @for row in &case.rows { (table_row(row, group.measures)) }
                     }
                 }
             }
@@ -122,13 +134,13 @@ fn table(group: &Group<'_>) -> Markup {
     }
 }
 
-fn table_row(row: &Row) -> Markup {
+fn table_row(row: &Row, measures: &[Measure]) -> Markup {
     let busiest = row.generator_busiest.map(|spread| format!("{:.0} %", spread.median * 100.0));
     html! {
         tr.bad[row.lost > 0] {
             th scope="row" { (words::clean(&row.server)) }
             td.number { (words::count(row.lost)) }
-            @for measure in &MEASURES { td.number { (cell(measure, (measure.of)(row))) } }
+            @for measure in measures { td.number { (cell(measure, (measure.of)(row))) } }
             td.number { (words::count(row.duplicated)) }
             td.number { (busiest.as_deref().unwrap_or(words::NOT_MEASURED)) }
         }
@@ -188,6 +200,7 @@ fn round(round: Option<u32>) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::{MAILBOX_MEASURES, MEASURES};
     use crate::result::Run;
 
     fn document(runs: Vec<Run>) -> Document {
@@ -203,7 +216,9 @@ mod tests {
 
     #[test]
     fn every_measure_with_bars_exists() {
-        let exists = |title: &&str| MEASURES.iter().any(|measure| measure.title == *title);
+        let exists = |title: &&str| {
+            MEASURES.iter().chain(&MAILBOX_MEASURES).any(|measure| measure.title == *title)
+        };
         assert!(WITH_BARS.iter().all(exists));
     }
 

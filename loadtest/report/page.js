@@ -18,6 +18,7 @@
     cpu: (v) => `${round(v)} µs`,
     cores: (v) => v.toFixed(2),
     memory: (v) => steps(v, 1024, ["KiB", "MiB", "GiB"]),
+    flow: (v) => `${steps(v / 1024, 1024, ["KiB", "MiB", "GiB"])}/s`,
     number: round,
     time: (v) => v < 60 ? `${round(v)} s` : `${Math.floor(v / 60)} min ${Math.floor(v % 60)} s`,
     percentile: (v) => {

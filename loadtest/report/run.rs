@@ -55,7 +55,7 @@ pub fn headline(run: &Run) -> Markup {
     let source = run.source.as_ref();
     let messages = source.map(|source| source.messages_accepted);
     let messages = messages.or(run.sink.as_ref().map(|sink| sink.messages));
-    let facts = [
+    let mut facts = vec![
         ("Accepted", Unit::Rate.text_or_absent(figures::accepted_per_s(run))),
         ("Relayed", Unit::Rate.text_or_absent(figures::relayed_per_s(run))),
         ("Accept latency, median", at(accept, |found| found.p50_us)),
@@ -66,6 +66,18 @@ pub fn headline(run: &Run) -> Markup {
         ("Messages", Unit::Count.text_or_absent(messages.map(|count| count as f64))),
         ("Time", words::duration(run.elapsed_s)),
     ];
+    if let Some(found) = &run.mailboxes {
+        facts = vec![
+            ("Operations", Unit::Rate.text(found.operations_per_s)),
+            ("Octets", Unit::Flow.text_or_absent(found.octets_per_s)),
+            ("Latency, median", at(accept, |found| found.p50_us)),
+            ("Latency, 99 %", at(accept, |found| found.p99_us)),
+            ("CPU an operation", Unit::CpuMicros.text_or_absent(cpu)),
+            ("Memory a session", Unit::Memory.text_or_absent(found.memory_per_session_kib)),
+            ("Peak memory", Unit::Memory.text_or_absent(peak)),
+            ("Time", words::duration(run.elapsed_s)),
+        ];
+    }
     html! {
         dl.figures {
             @for (name, value) in facts {

@@ -172,7 +172,7 @@ fn label(value: f64, unit: Unit) -> String {
         Unit::Memory if value == 0.0 => "0".into(),
         // `1 min 40 s` is no mark of an axis.
         Unit::Latency if value >= 1e6 => format!("{} s", words::number(value / 1e6)),
-        Unit::Latency | Unit::Memory => unit.text(value),
+        Unit::Latency | Unit::Memory | Unit::Flow => unit.text(value),
     }
 }
 

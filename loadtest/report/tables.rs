@@ -5,7 +5,7 @@
 use maud::{Markup, html};
 
 use crate::figures;
-use crate::result::{Bound, Cost, Latency, Ledger, Refusal, Run, Sink, Source};
+use crate::result::{Bound, Cost, Latency, Ledger, Mailboxes, Refusal, Run, Sink, Source};
 use crate::words::{self, Unit};
 
 /// A heading above a table in its own scrolling box.
@@ -35,8 +35,10 @@ fn pairs(rows: &[(&str, String)]) -> Markup {
 pub fn of_run(run: &Run) -> Markup {
     html! {
         div.tables {
+            @if let Some(found) = &run.mailboxes { (operations(found)) }
             @match &run.ledger {
-                Some(found) => (ledger(found)),
+                Some(found) => (ledger(found, run.mailboxes.is_some())),
+                None if run.mailboxes.is_some() => {},
                 None => (absent("What became of every recipient", "it needs both source and sink")),
             }
             (latencies(run))
@@ -59,7 +61,32 @@ fn absent(title: &str, why: &str) -> Markup {
     html! { div.table { h4 { (title) } p.absent { "Not measured: " (why) "." } } }
 }
 
-fn ledger(ledger: &Ledger) -> Markup {
+/// What clients of mailboxes did, and what broke.
+fn operations(found: &Mailboxes) -> Markup {
+    let per_s = |octets| Unit::Flow.text_or_absent(octets);
+    let rows = [
+        ("operation", words::clean(&found.operation)),
+        ("finished", words::count(found.operations)),
+        ("a second", Unit::Rate.text(found.operations_per_s)),
+        ("unfinished", words::count(found.unfinished)),
+        ("octets", words::octets(found.octets)),
+        ("octets a second", per_s(found.octets_per_s)),
+        ("sessions", words::count(found.sessions)),
+        ("sessions that broke", words::count(found.connections_failed)),
+        ("memory a session", Unit::Memory.text_or_absent(found.memory_per_session_kib)),
+    ];
+    let failures: Vec<(&str, String)> = found
+        .failures
+        .iter()
+        .map(|(failure, count)| (failure.as_str(), words::count(*count)))
+        .collect();
+    html! {
+        (titled("Operations", pairs(&rows)))
+        @if !failures.is_empty() { (titled("What broke", pairs(&failures))) }
+    }
+}
+
+fn ledger(ledger: &Ledger, of_mailboxes: bool) -> Markup {
     let rows = [
         ("accepted with 250", ledger.accepted, false),
         ("delivered", ledger.delivered, false),
@@ -91,7 +118,12 @@ fn ledger(ledger: &Ledger) -> Markup {
             p.samples { "Some of the lost: " (ledger.lost_samples.join(", ")) }
         }
     };
-    titled("What became of every recipient", table)
+    let title = if of_mailboxes {
+        "What became of every message"
+    } else {
+        "What became of every recipient"
+    };
+    titled(title, table)
 }
 
 /// Rows by name with a column for each of `columns`, which all have the same rows.

@@ -27,13 +27,19 @@ pub struct Row {
     pub accepted_per_s: Option<Spread>,
     /// Messages relayed a second, from the first connection to the last arrival.
     pub relayed_per_s: Option<Spread>,
-    /// CPU a message, all the server's processes.
+    /// Of mailboxes: operations a second.
+    pub operations_per_s: Option<Spread>,
+    /// Of mailboxes: octets of messages a second.
+    pub octets_per_s: Option<Spread>,
+    /// Of mailboxes: the server's memory for a session that idles.
+    pub memory_per_session_kib: Option<Spread>,
+    /// CPU a message (of mailboxes: an operation), all the server's processes.
     pub cpu_us_per_message: Option<Spread>,
     /// System calls a message.
     pub syscalls_per_message: Option<Spread>,
     /// Peak memory.
     pub memory_peak_kib: Option<Spread>,
-    /// Median accept latency.
+    /// Median accept latency; of mailboxes of an operation.
     pub accept_p50_us: Option<Spread>,
     /// 99th percentile of the accept latency.
     pub accept_p99_us: Option<Spread>,
@@ -43,6 +49,14 @@ pub struct Row {
     pub duplicated: u64,
     /// Busiest thread of the generator, median over the rounds: near 1 the generator was what was full.
     pub generator_busiest: Option<Spread>,
+}
+
+impl Row {
+    /// Whether it is of mailboxes, which have measures of their own.
+    #[must_use]
+    pub fn is_of_mailboxes(&self) -> bool {
+        self.operations_per_s.is_some() || self.memory_per_session_kib.is_some()
+    }
 }
 
 /// A figure over the rounds.

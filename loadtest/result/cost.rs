@@ -10,7 +10,8 @@ pub struct Cost {
     pub user_us: u64,
     /// System time.
     pub system_us: u64,
-    /// User and system time a message (of those that were relayed, or accepted when there is no sink).
+    /// User and system time a message (of those that were relayed, or accepted when there is no sink); of mailboxes an
+    /// operation.
     pub cpu_us_per_message: Option<f64>,
     /// System calls a message, of a short run of their own.
     pub syscalls_per_message: Option<f64>,

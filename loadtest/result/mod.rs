@@ -7,6 +7,7 @@
 mod comparison;
 mod cost;
 mod machine;
+mod mailboxes;
 mod run;
 
 use schemars::JsonSchema;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use comparison::{Comparison, Row, Spread};
 pub use cost::Cost;
 pub use machine::{Machine, Server};
+pub use mailboxes::Mailboxes;
 pub use run::{Bound, Latency, Ledger, Quantile, Refusal, Run, Sample, Sink, Source};
 
 /// The version of the document's schema.

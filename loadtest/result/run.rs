@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cost, Server};
+use super::{Cost, Mailboxes, Server};
 
 /// One load against one server.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -22,9 +22,13 @@ pub struct Run {
     pub source: Option<Source>,
     /// The next hop's view.
     pub sink: Option<Sink>,
-    /// What became of every message, when both ends were ours.
+    /// What clients of mailboxes did, in place of source and sink.
+    pub mailboxes: Option<Mailboxes>,
+    /// What became of every message, when both ends were ours. Of mailboxes: of those that were asked for, or that the server
+    /// said to hold.
     pub ledger: Option<Ledger>,
     /// From the moment a message was due to its last reply; in a closed loop it is due when the connection is free.
+    /// Of mailboxes: the time of an operation, of `idle` from a delivery's last octets to EXISTS.
     pub accept_latency: Option<Latency>,
     /// From the moment a message was due to its arrival at the sink.
     pub relay_latency: Option<Latency>,

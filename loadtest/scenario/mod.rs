@@ -9,6 +9,8 @@ use std::{fs, path::Path};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::mailbox::MailboxOptions;
+
 pub use options::{CompareOptions, ExpectOptions, RunOptions, SinkOptions, SourceOptions};
 pub use resolve::{hop, load};
 
@@ -22,6 +24,8 @@ pub struct Scenario {
     pub source: SourceOptions,
     /// The next hop.
     pub sink: SinkOptions,
+    /// What is done to mailboxes; with an operation it is this that is done, and not the load.
+    pub mailbox: MailboxOptions,
     /// The bounds.
     pub expect: ExpectOptions,
     /// The run.
@@ -42,6 +46,8 @@ pub struct Case {
     pub source: SourceOptions,
     /// What is different in the next hop.
     pub sink: SinkOptions,
+    /// What is different in what is done to mailboxes.
+    pub mailbox: MailboxOptions,
 }
 
 impl Scenario {
@@ -63,8 +69,12 @@ impl Scenario {
             return Ok(vec![("all".to_owned(), whole)]);
         }
         let laid = |case: &Case| {
-            let change =
-                Self { source: case.source.clone(), sink: case.sink.clone(), ..Self::default() };
+            let change = Self {
+                source: case.source.clone(),
+                sink: case.sink.clone(),
+                mailbox: case.mailbox.clone(),
+                ..Self::default()
+            };
             Ok((case.name.clone(), whole.with(&change)?.with(over)?))
         };
         self.case.iter().map(laid).collect()

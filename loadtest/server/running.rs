@@ -42,6 +42,12 @@ pub struct Place {
     pub port: u16,
     /// `{sink_port}` of 127.0.0.1 to which it relays all of it.
     pub sink_port: u16,
+    /// `{imap_port}` of 127.0.0.1, of a server with mailboxes; `{port}` is its LMTP then.
+    pub imap_port: u16,
+    /// `{pop_port}`, the same.
+    pub pop3_port: u16,
+    /// `{users}`: accounts that it must have, `u0@load.test` and on.
+    pub users: u32,
     /// `{dns_port}` of 127.0.0.1 at which the sink answers questions about names, when it does.
     pub dns_port: u16,
     /// `{out}`: connections to the sink at most.
@@ -199,6 +205,9 @@ fn variables(place: &Place, folder: &Path) -> Variables {
         ("folder", folder.display().to_string()),
         ("port", place.port.to_string()),
         ("sink_port", place.sink_port.to_string()),
+        ("imap_port", place.imap_port.to_string()),
+        ("pop_port", place.pop3_port.to_string()),
+        ("users", place.users.to_string()),
         ("dns_port", place.dns_port.to_string()),
         ("out", place.out.to_string()),
         ("sessions", place.sessions.to_string()),

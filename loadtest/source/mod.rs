@@ -35,8 +35,10 @@ use crate::{
     wire::{client_config, plain},
 };
 
+pub(crate) use dialogue::{Closed, Dialogue};
 pub use load::{Load, Login, ProxyHeader, Security};
 pub use pace::{Arrivals, Limit, Plan};
+pub(crate) use tally::count;
 pub use tally::{Latencies, Tally, empty};
 
 /// See the module.

@@ -29,8 +29,9 @@ use crate::{
     source::{Latencies, Load, Source, empty},
 };
 
-pub use bounds::rate;
+pub use bounds::{rate, warnings};
 pub use display::Display;
+pub use latency::latency;
 pub use next_hop::NextHop;
 
 /// How often the ends are looked at.
@@ -239,7 +240,8 @@ impl<'a> Course<'a> {
     }
 }
 
-fn cost(cpu: Cpu, messages: u64, source: &str) -> Cost {
+/// What was used for so many messages.
+pub(crate) fn cost(cpu: Cpu, messages: u64, source: &str) -> Cost {
     let each = (messages > 0).then(|| cpu.total_us() as f64 / messages as f64);
     Cost {
         user_us: cpu.user_us,
@@ -250,7 +252,8 @@ fn cost(cpu: Cpu, messages: u64, source: &str) -> Cost {
     }
 }
 
-fn server_cost(watch: &mut Watch, cpu: Cpu, messages: u64) -> Cost {
+/// The same of a server, with its memory.
+pub(crate) fn server_cost(watch: &mut Watch, cpu: Cpu, messages: u64) -> Cost {
     let last = watch.sample();
     let peak = watch.peak();
     Cost {

@@ -9,5 +9,6 @@ mod authentication;
 mod cost;
 mod ends;
 mod mail;
+mod mailboxes;
 mod recipes;
 mod relay;

@@ -268,6 +268,7 @@ fn row(case: &str, peer: &Peer, runs: &[Run], first: Option<&Row>) -> Row {
         lost: 0,
         duplicated: u64::from(peer.name == "Exim") * 2,
         generator_busiest: figure(&|r| r.generator_busiest.unwrap_or(0.0), None),
+        ..Row::default()
     }
 }
 

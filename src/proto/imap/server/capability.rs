@@ -52,7 +52,7 @@ impl Server {
         out.extend_from_slice(b" APPENDLIMIT=");
         push_number(self.profile.limits.append_bytes_max, out);
         if self.profile.quota {
-            out.extend_from_slice(b" QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE");
+            out.extend_from_slice(b" QUOTA QUOTA=RES-STORAGE");
         }
         if self.profile.compress && !self.compressed {
             out.extend_from_slice(b" COMPRESS=DEFLATE");

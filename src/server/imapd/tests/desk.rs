@@ -125,10 +125,11 @@ impl Desk {
         said[..last].to_owned()
     }
 
-    /// That a command fails so.
-    pub async fn fails(&mut self, command: &str, how: &str) {
+    /// That a command ends so, whatever is told before.
+    pub async fn ends(&mut self, command: &str, how: &str) {
         let said = self.ask(command).await;
-        assert!(said.starts_with(&format!("t {how}")), "{said} to {command}");
+        let last = said.lines().last().unwrap_or_default();
+        assert!(last.starts_with(&format!("t {how}")), "{said} to {command}");
     }
 
     async fn execute(&mut self, out: &mut Vec<u8>) {

@@ -96,8 +96,8 @@ fn folders_are_listed_as_rfc_5258_has_them() {
         desk.told("DELETE Fruit").await;
         let left = [r#"(\NonExistent \Noselect \HasChildren) "/" "Fruit""#];
         assert_told(&mut desk, r#"LIST "" "Fruit""#, &left).await;
-        desk.fails("DELETE Fruit", "NO [NONEXISTENT] ").await;
-        desk.fails("SELECT Fruit", "NO [NONEXISTENT] ").await;
+        desk.ends("DELETE Fruit", "NO [NONEXISTENT] ").await;
+        desk.ends("SELECT Fruit", "NO [NONEXISTENT] ").await;
     });
 }
 
@@ -112,13 +112,13 @@ fn folders_are_listed_by_what_they_are_for() {
             r#"(\HasNoChildren \Trash) "/" "Trash""#,
         ];
         assert_told(&mut desk, r#"LIST (SPECIAL-USE) "" "*""#, &uses).await;
-        desk.fails("CREATE Everything (USE (\\All))", "NO [USEATTR] ").await;
-        desk.fails("CREATE sent/sent/", "OK [MAILBOXID (F").await;
-        desk.fails("CREATE inbox", "NO [ALREADYEXISTS] ").await;
-        desk.fails("CREATE a//b", "NO [CANNOT] ").await;
-        desk.fails("DELETE inbox", "NO [CANNOT] ").await;
-        desk.fails("RENAME Missing Other", "NO [NONEXISTENT] ").await;
-        desk.fails("RENAME Sent Junk", "NO [ALREADYEXISTS] ").await;
+        desk.ends("CREATE Everything (USE (\\All))", "NO [USEATTR] ").await;
+        desk.ends("CREATE sent/sent/", "OK [MAILBOXID (F").await;
+        desk.ends("CREATE inbox", "NO [ALREADYEXISTS] ").await;
+        desk.ends("CREATE a//b", "NO [CANNOT] ").await;
+        desk.ends("DELETE inbox", "NO [CANNOT] ").await;
+        desk.ends("RENAME Missing Other", "NO [NONEXISTENT] ").await;
+        desk.ends("RENAME Sent Junk", "NO [ALREADYEXISTS] ").await;
         let status = [uses[2], r#"* STATUS "Junk" (MESSAGES 0 UNSEEN 0)"#];
         let command = r#"LIST "" "J%" RETURN (STATUS (MESSAGES UNSEEN))"#;
         assert_told(&mut desk, command, &status).await;
@@ -156,7 +156,7 @@ fn a_status_has_all_that_is_asked_for() {
         assert_eq!(desk.told(command).await, told);
         let empty = "* STATUS \"Junk\" (DELETED-STORAGE 0 HIGHESTMODSEQ 1)\r\n";
         assert_eq!(desk.told("STATUS Junk (HIGHESTMODSEQ DELETED-STORAGE)").await, empty);
-        desk.fails("STATUS Missing (MESSAGES)", "NO [NONEXISTENT] ").await;
+        desk.ends("STATUS Missing (MESSAGES)", "NO [NONEXISTENT] ").await;
     });
 }
 
@@ -169,22 +169,22 @@ fn messages_are_copied_and_moved() {
         desk.told("SELECT INBOX").await;
         let validity = desk.home.mailbox.folder("Archive").unwrap().validity;
         let copied = format!("OK [COPYUID {validity} 1:2 1:2] ");
-        desk.fails("COPY 1:2 Archive", &copied).await;
-        desk.fails("COPY 1 Missing", "NO [TRYCREATE] ").await;
-        desk.fails("MOVE 1 Missing", "NO [TRYCREATE] ").await;
-        desk.fails("COPY 5 Archive", "BAD ").await;
-        desk.fails("UID COPY 77 Archive", "OK ").await;
+        desk.ends("COPY 1:2 Archive", &copied).await;
+        desk.ends("COPY 1 Missing", "NO [TRYCREATE] ").await;
+        desk.ends("MOVE 1 Missing", "NO [TRYCREATE] ").await;
+        desk.ends("COPY 5 Archive", "BAD ").await;
+        desk.ends("UID COPY 77 Archive", "OK ").await;
         let told = desk.told("MOVE 1,3 Archive").await;
         let expunged = "* 3 EXPUNGE\r\n* 1 EXPUNGE\r\n";
         assert_eq!(told, format!("* OK [COPYUID {validity} 1,3 3:4] Moved\r\n{expunged}"));
         // Another session expunges what this one still has a number for.
         let other = desk.other().await.open(INBOX, false).await.unwrap();
         other.remove_all(&[4]).await.unwrap();
-        desk.fails("COPY 1:2 Archive", "NO [EXPUNGEISSUED] ").await;
+        desk.ends("COPY 1:2 Archive", "NO [EXPUNGEISSUED] ").await;
         assert_eq!(desk.home.mailbox.folder("Archive").unwrap().counts.messages, 4, "all or none");
-        desk.fails("COPY 2 Archive", "BAD ").await;
+        desk.ends("COPY 2 Archive", "BAD ").await;
         desk.told("EXAMINE Archive").await;
-        desk.fails("MOVE 1 INBOX", "NO [READ-ONLY] ").await;
+        desk.ends("MOVE 1 INBOX", "NO [READ-ONLY] ").await;
     });
 }
 
@@ -192,17 +192,17 @@ fn messages_are_copied_and_moved() {
 fn quotas_are_told_and_kept() {
     at_desk(async |mut desk| {
         assert_eq!(desk.told("GETQUOTAROOT INBOX").await, "* QUOTAROOT \"INBOX\"\r\n");
-        desk.fails("GETQUOTA \"\"", "NO [NONEXISTENT] ").await;
+        desk.ends("GETQUOTA \"\"", "NO [NONEXISTENT] ").await;
         desk.put("A: b\n\n0123456789\n", 1_000, Flags::default().into()).await;
         desk.home.limits = Limits { account: Some(4096), domain: None };
         let quota = "* QUOTA \"\" (STORAGE 1 4)\r\n";
         assert_eq!(desk.told("GETQUOTA \"\"").await, quota);
         let told = desk.told("GETQUOTAROOT inbox").await;
         assert_eq!(told, format!("* QUOTAROOT \"INBOX\" \"\"\r\n{quota}"));
-        desk.fails("GETQUOTA other", "NO [NONEXISTENT] ").await;
-        desk.fails("SETQUOTA \"\" (STORAGE 9)", "NO [NOPERM] ").await;
+        desk.ends("GETQUOTA other", "NO [NONEXISTENT] ").await;
+        desk.ends("SETQUOTA \"\" (STORAGE 9)", "NO [NOPERM] ").await;
         desk.home.limits = Limits { account: Some(21), domain: None };
         desk.told("SELECT INBOX").await;
-        desk.fails("COPY 1 Archive", "NO [OVERQUOTA] ").await;
+        desk.ends("COPY 1 Archive", "NO [OVERQUOTA] ").await;
     });
 }
