@@ -20,6 +20,7 @@ mod dsn;
 mod layers;
 mod limits;
 mod lmtp;
+mod mailbox_delivery;
 mod peers;
 mod proxy;
 mod queue_cli;

@@ -23,6 +23,10 @@ pub struct Metrics {
     pub stale: Counter,
     /// Messages given back to the queue because their site had no room.
     pub postponed: Counter,
+    /// Copies put into mailboxes here.
+    pub placed: Counter,
+    /// Octets of these.
+    pub placed_octets: Counter,
     /// DNS look-ups for a destination.
     pub lookups: Counter,
     /// Messages in delivery.
@@ -50,6 +54,8 @@ impl Measured for Metrics {
         sheet.counter("delivery.site_rests", &self.rests);
         sheet.counter("delivery.transactions", &self.transactions);
         sheet.counter("delivery.postponed", &self.postponed);
+        sheet.counter("delivery.mailboxes", &self.placed);
+        sheet.counter("delivery.mailbox_octets", &self.placed_octets);
         sheet.counter("delivery.lookups", &self.lookups);
         sheet.gauge("delivery.active", &self.active);
         sheet.gauge("delivery.connections", &self.connections);

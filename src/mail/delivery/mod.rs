@@ -11,12 +11,14 @@
 //! How it fails: a connection that breaks settles its recipients as deferred, a task that panics gives
 //! its leases back. `route`, `mx` and `backoff` are pure; `lookup` finds sites, `table` shares out
 //! connections, `site` queues, `work` is a connection's life, `connect` and `speak` talk, `encrypt` says
-//! how safely, `run` takes leases.
+//! how safely, `run` takes leases; `locate` knows whose mail stays here, `local` puts it into mailboxes.
 
 mod backoff;
 mod connect;
 mod encrypt;
 mod job;
+pub mod local;
+mod locate;
 mod lookup;
 mod metrics;
 pub mod mx;
@@ -32,6 +34,7 @@ pub mod tls;
 mod verdict;
 mod work;
 
+pub use locate::Local;
 pub use metrics::Metrics;
 pub use run::{Delivery, Parts};
 pub use table::SiteTable;

@@ -148,6 +148,13 @@ impl Routes {
         self.all.as_ref()
     }
 
+    /// Whether mail for accounts of ours in `domain` is taken elsewhere instead of into their mailboxes.
+    /// A route without hosts takes nothing: it is an exception from a wider one.
+    #[must_use]
+    pub fn claims(&self, domain: &str) -> bool {
+        self.find(domain).is_some_and(|route| route.way != Way::Mx)
+    }
+
     /// False when the pattern is taken.
     fn insert(&mut self, text: &str, route: Rc<Route>, index: usize) -> Result<bool, RouteError> {
         let wrong = || RouteError::Match { index, text: text.to_owned() };
@@ -258,6 +265,14 @@ mod tests {
         assert_eq!(hop("notexample.org"), "smart.example:25");
         assert_eq!(hop("xn--bcher-kva.example"), "books.example:25");
         assert_eq!(hop("own.example.org"), "Mx");
+    }
+
+    #[test]
+    fn a_route_claims_accounts_unless_it_has_no_hosts() {
+        let some = [setting("*", &["smart.example"]), setting("own.example", &[])];
+        let routes = Routes::compile(&some, 25).unwrap();
+        assert!(routes.claims("other.example") && !routes.claims("own.example"));
+        assert!(!Routes::default().claims("own.example"));
     }
 
     #[test]

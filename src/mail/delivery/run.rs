@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 
 use super::backoff::Backoff;
 use super::job::{Job, Room};
+use super::locate::{Local, Place, Stay};
 use super::lookup::{Directory, Found};
 use super::metrics::Metrics;
 use super::mx::Own;
@@ -55,6 +56,8 @@ pub struct Parts {
     pub policies: Option<Arc<Policies>>,
     /// Where it is counted what became of TLS.
     pub outcomes: Outcomes,
+    /// Whose mail stays here; `None`: nobody's.
+    pub local: Option<Local>,
     /// Shared by all shards.
     pub sites: Arc<SiteTable>,
     /// The shard's numbers.
@@ -76,6 +79,7 @@ pub(super) struct Core {
     pub directory: Directory,
     pub policies: Option<Arc<Policies>>,
     pub outcomes: Outcomes,
+    pub local: Option<Local>,
     hostname: Rc<str>,
     connector: RefCell<Arc<Connector>>,
     plan: RefCell<Rc<Plan>>,
@@ -108,7 +112,7 @@ impl Delivery {
     /// The first route that makes no sense.
     pub fn new(parts: Parts) -> Result<Self, RouteError> {
         let Parts { shard, settings, routes, own, hostname, resolver, sites, metrics, .. } = parts;
-        let Parts { connector, policies, outcomes, .. } = parts;
+        let Parts { connector, policies, outcomes, local, .. } = parts;
         let plan = Plan::compile(settings, &routes, &hostname)?;
         Ok(Self(Rc::new(Core {
             shard,
@@ -120,6 +124,7 @@ impl Delivery {
             directory: Directory::default(),
             policies,
             outcomes,
+            local,
             hostname,
             connector: RefCell::new(connector),
             plan: RefCell::new(Rc::new(plan)),
@@ -297,29 +302,54 @@ impl Core {
         for index in &lease.recipients {
             let place = lease.envelope.recipients[*index as usize].address.host();
             match self.known(place, wish) {
-                Some(found) => add(&mut groups, found, *index),
-                None => return self.dispatch_later(lease, wish),
+                Some(found @ Found::Site(_)) => add(&mut groups, found, *index),
+                // The domain may be ours by now.
+                Some(Found::Nowhere(_)) | None => return self.dispatch_later(lease, wish),
             }
         }
         self.send_off(&lease, groups);
     }
 
-    /// Some of its domains have to be looked up.
+    /// Some of its recipients are here, or their domains have to be looked up.
     fn dispatch_later(self: &Rc<Self>, lease: Rc<Lease>, wish: Wish) {
         let core = Rc::clone(self);
         // It counts as active meanwhile.
         let waiting = Job::new(&lease, Vec::new(), &self.room);
         self.shard.spawn(async move {
+            let away = core.keep_here(&lease).await;
             let mut groups: Vec<(Found, Vec<u32>)> = Vec::new();
-            for index in &lease.recipients {
-                let place = lease.envelope.recipients[*index as usize].address.host();
-                add(&mut groups, core.find(place, wish).await, *index);
+            for index in away {
+                let place = lease.envelope.recipients[index as usize].address.host();
+                add(&mut groups, core.find(place, wish).await, index);
             }
             if !core.is_stopping() {
                 core.send_off(&lease, groups);
             }
             drop(waiting);
         });
+    }
+
+    /// Sends what stays here on its way; returns the recipients whose mail goes elsewhere.
+    async fn keep_here(self: &Rc<Self>, lease: &Rc<Lease>) -> Vec<u32> {
+        let (mut away, mut stay) = (Vec::new(), Stay::default());
+        let is_quarantined = lease.envelope.is_quarantined();
+        for index in &lease.recipients {
+            let address = &lease.envelope.recipients[*index as usize].address;
+            match self.place(address, is_quarantined).await {
+                Place::Elsewhere => away.push(*index),
+                Place::Here(slots) => stay.add(*index, slots),
+                Place::Nowhere(verdict) => lease.settle(&[(*index, verdict)]),
+                Place::Onward(targets) => {
+                    let job = Job::new(lease, vec![*index], &self.room);
+                    self.shard.spawn(Rc::clone(self).send_onward(job, targets));
+                }
+            }
+        }
+        if !stay.is_empty() {
+            let job = Job::new(lease, stay.recipients(), &self.room);
+            self.shard.spawn(Rc::clone(self).deliver_here(job, stay));
+        }
+        away
     }
 
     /// Mail that says `TLS-Required: No` goes on terms of its own; the rest waits.

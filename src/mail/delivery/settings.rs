@@ -215,10 +215,12 @@ impl TimeoutSettings {
 pub struct RouteSettings {
     /// Recipient domains: "example.org" (that domain only), "*.example.org" (every domain below it,
     /// not itself) or "*" (all that no other route matches: a smarthost). The closest match wins.
-    /// Address literals such as `user@[192.0.2.1]` are always delivered directly.
+    /// Address literals such as `user@[192.0.2.1]` are always delivered directly. Mail for accounts
+    /// of the directory goes this way, too, instead of into their mailboxes here.
     pub r#match: String,
     /// Hosts to hand the mail to, tried in this order: "host", "host:port", "192.0.2.1:25",
-    /// "[2001:db8::1]:25". Empty means the domain's own MX, as an exception from a wider route.
+    /// "[2001:db8::1]:25". Empty means the domain's own MX, or the mailboxes here for domains of the
+    /// directory, as an exception from a wider route: name those domains so beside a smarthost.
     #[serde(default)]
     pub via: Vec<String>,
     /// Look up the MX of the (one) host in `via` instead of its addresses.

@@ -4,6 +4,9 @@
 //! | what happened | what we do |
 //! |---|---|
 //! | 2yz for a recipient | delivered |
+//! | every copy is in its mailbox here | placed |
+//! | a mailbox or its disk cannot take a copy now | defer the recipient |
+//! | over quota, no such account | give the recipient up |
 //! | 4yz for a recipient, or for the whole transaction | defer those recipients |
 //! | 5yz for a recipient, or for the whole transaction | give those recipients up |
 //! | 421, or the connection breaks, in a transaction | defer what has no answer, connect again |
@@ -23,6 +26,7 @@ use proto::smtp::client::{Outcome, RecipientOutcome, Stage};
 use proto::types::{Enhanced, Reply, Severity, Timestamp};
 
 use super::mx::MxRefusal;
+use crate::mailbox::MailboxError;
 use crate::queue::{Remote, Verdict};
 
 /// Why a host was not talked to.
@@ -155,6 +159,38 @@ pub(super) fn of_dns(domain: &str, error: &DnsError) -> Result<Reply, HostFault>
     }
 }
 
+/// What becomes of a recipient with these copies. Where one of several is put off, all are tried again:
+/// rather twice than not at all.
+pub(super) fn of_copies<'a>(
+    answers: impl Iterator<Item = &'a Result<Reply, MailboxError>>,
+) -> Verdict {
+    let mut verdict = None;
+    for answer in answers {
+        let next = match answer {
+            Ok(reply) => Verdict::Placed { reply: reply.clone() },
+            Err(error) => of_refusal(error.reply()),
+        };
+        let weight = |verdict: &Verdict| match verdict {
+            Verdict::Deferred { .. } => 2,
+            Verdict::Failed { .. } => 1,
+            Verdict::Placed { .. } | Verdict::Delivered { .. } => 0,
+        };
+        if verdict.as_ref().is_none_or(|before| weight(before) < weight(&next)) {
+            verdict = Some(next);
+        }
+    }
+    // Nobody has no copy.
+    verdict.unwrap_or_else(|| of_refusal(MailboxError::NoFolder.reply()))
+}
+
+/// What we refuse ourselves: the directory, or a mailbox.
+pub(super) fn of_refusal(reply: Reply) -> Verdict {
+    match reply.severity() {
+        Severity::Permanent => Verdict::Failed { reply, remote: None },
+        _ => Verdict::Deferred { reply, stage: Stage::Resolve, remote: None, not_before: None },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +226,7 @@ mod tests {
                     assert_eq!((stage, not_before), (Stage::Rcpt, None));
                     'l'
                 }
+                Verdict::Placed { .. } => 'p',
                 Verdict::Failed { .. } => 'f',
             };
             assert_eq!((index, kind), (3, word), "{code}");
@@ -228,5 +265,20 @@ mod tests {
         assert_eq!(status(of_dns("x", &DnsError::NoRecords).unwrap()), "5.1.2");
         let fault = of_dns("x", &DnsError::Temporary("no answer".into())).unwrap_err();
         assert_eq!((fault.stage, status(fault.reply).as_str()), (Stage::Resolve, "4.4.3"));
+    }
+
+    #[test]
+    fn what_may_mend_is_put_off() {
+        let ok = || Ok(Reply::bare(250, "x"));
+        let word = |answers: &[Result<Reply, MailboxError>]| match of_copies(answers.iter()) {
+            Verdict::Placed { .. } => "placed",
+            Verdict::Failed { reply, .. } if reply.code == 552 => "over quota",
+            Verdict::Deferred { reply, .. } if reply.code == 452 => "full",
+            other => panic!("{other:?}"),
+        };
+        let (quota, full) = (|| Err(MailboxError::OverQuota), || Err(MailboxError::Full));
+        assert_eq!(word(&[ok()]), "placed");
+        assert_eq!(word(&[ok(), quota()]), "over quota");
+        assert_eq!(word(&[quota(), full(), ok()]), "full");
     }
 }

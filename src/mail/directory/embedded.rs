@@ -46,9 +46,10 @@ impl Embedded {
             Kind::Account if packed.is_disabled() => Entry::Disabled,
             Kind::Account if packed.has_forwards() => {
                 let forwarding = packed.forwarding()?;
-                Entry::Forward { to: all_parsed(&forwarding.to)?, keep: forwarding.keep }
+                let (to, quota_bytes) = (all_parsed(&forwarding.to)?, forwarding.quota_bytes);
+                Entry::Forward { to, keep: forwarding.keep, quota_bytes }
             }
-            Kind::Account => Entry::Mailbox,
+            Kind::Account => Entry::Mailbox { quota_bytes: packed.forwarding()?.quota_bytes },
             Kind::Alias | Kind::Group => Entry::List(all_parsed(&packed.members()?)?),
         }))
     }

@@ -105,7 +105,10 @@ pub struct DomainEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A mailbox.
-    Mailbox,
+    Mailbox {
+        /// What it may keep, in octets; `None`: the settings' default.
+        quota_bytes: Option<u64>,
+    },
     /// An account that takes no mail.
     Disabled,
     /// An account whose mail goes on.
@@ -114,6 +117,8 @@ pub enum Entry {
         to: Vec<Address>,
         /// The mailbox keeps a copy.
         keep: bool,
+        /// What it may keep, in octets; `None`: the settings' default.
+        quota_bytes: Option<u64>,
     },
     /// Another name for these: an alias or a group.
     List(Vec<Address>),

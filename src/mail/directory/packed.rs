@@ -78,6 +78,7 @@ struct ListForm<'a> {
 pub(super) struct Forwarding<'a> {
     pub to: Vec<&'a str>,
     pub keep: bool,
+    pub quota_bytes: Option<u64>,
 }
 
 fn texts(list: &[String]) -> Vec<&str> {
@@ -174,12 +175,14 @@ impl<'a> Packed<'a> {
         Ok(self.read::<ListForm<'a>>()?.members)
     }
 
-    /// Where an account's mail goes on to.
+    /// Where an account's mail goes on to, and how much of it may stay.
     pub fn forwarding(self) -> Result<Forwarding<'a>, Damaged> {
-        // Both come first; the rest is left alone.
-        let ((to, keep), _) =
-            postcard::take_from_bytes::<(Vec<&'a str>, bool)>(self.rest).map_err(|_| Damaged)?;
-        Ok(Forwarding { to, keep })
+        type Front<'a> =
+            (Vec<&'a str>, bool, Option<PackedHash<'a>>, Option<ScramForm<'a>>, Option<u64>);
+        // They come first; the rest is left alone.
+        let ((to, keep, _, _, quota_bytes), _) =
+            postcard::take_from_bytes::<Front<'a>>(self.rest).map_err(|_| Damaged)?;
+        Ok(Forwarding { to, keep, quota_bytes })
     }
 
     /// The domain called `name`.

@@ -33,6 +33,8 @@ pub enum Target {
         account: Address,
         /// The detail behind the separator (RFC 5233), as it was written.
         detail: Option<Box<str>>,
+        /// What it may keep, in octets; `None`: the settings' default.
+        quota_bytes: Option<u64>,
     },
     /// An address elsewhere.
     Forward {
@@ -253,18 +255,21 @@ impl Found {
     ) {
         let Ok(account) = Address::new(local, Host::Name(domain.clone())) else { return };
         // The usual case: nothing follows that could lead back here.
-        let is_all = depth == 0 && matches!(entry, Entry::Mailbox | Entry::Disabled);
+        let is_all = depth == 0 && matches!(entry, Entry::Mailbox { .. } | Entry::Disabled);
         if !is_all && !self.seen.insert(account.clone()) {
             self.is_circle = true;
             return;
         }
-        let mailbox = |account| Target::Mailbox { account, detail: detail.map(Into::into) };
+        let mailbox = |account, quota_bytes| {
+            let detail = detail.map(Into::into);
+            Target::Mailbox { account, detail, quota_bytes }
+        };
         match entry {
-            Entry::Mailbox => self.targets.push(mailbox(account)),
+            Entry::Mailbox { quota_bytes } => self.targets.push(mailbox(account, quota_bytes)),
             Entry::Disabled => self.is_disabled = true,
-            Entry::Forward { to, keep } => {
+            Entry::Forward { to, keep, quota_bytes } => {
                 if keep {
-                    self.targets.push(mailbox(account));
+                    self.targets.push(mailbox(account, quota_bytes));
                 }
                 self.go_on(to, domain, depth);
             }

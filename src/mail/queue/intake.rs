@@ -17,9 +17,28 @@ const OVERHEAD_BYTES: usize = 256;
 /// Of these, a recipient's part.
 const RECIPIENT_BYTES: usize = 64;
 
-/// A message under its id, or several that differ by their envelopes: they are kept together or not
-/// at all. Not inline: every connection would keep room for it in its future.
-pub type Envelopes = Vec<(MessageId, Envelope)>;
+/// A message under its id.
+#[derive(Clone, Debug)]
+pub struct Arriving {
+    /// Its id.
+    pub id: MessageId,
+    /// Who sent it to whom.
+    pub envelope: Envelope,
+    /// It is held until somebody decides. What is quarantined and goes into mailboxes here is not: there it
+    /// is put where junk goes.
+    pub is_held: bool,
+}
+
+/// A message, or several that differ by their envelopes: they are kept together or not at all. Not
+/// inline: every connection would keep room for it in its future.
+pub type Envelopes = Vec<Arriving>;
+
+impl From<(MessageId, Envelope)> for Arriving {
+    /// Held when it is quarantined.
+    fn from((id, envelope): (MessageId, Envelope)) -> Self {
+        Self { id, is_held: envelope.is_quarantined(), envelope }
+    }
+}
 
 /// A message whose commit is under way.
 struct Arrival {
@@ -59,7 +78,7 @@ impl Queue {
         envelope: Envelope,
         message: Bytes,
     ) -> Result<(), QueueError> {
-        self.accept_all(vec![(id, envelope)], message).await
+        self.accept_all(vec![(id, envelope).into()], message).await
     }
 
     /// Takes a message that goes on under several envelopes, all of them or none: what is forwarded has
@@ -94,9 +113,10 @@ impl Inner {
 
     /// A message is on stable storage, or rides there: it is due, or will be (RFC 4865), or is held until
     /// somebody decides.
-    pub(super) fn admit(&self, id: MessageId, envelope: Envelope, message: Bytes) {
+    pub(super) fn admit(&self, arriving: Arriving, message: Bytes) {
+        let Arriving { id, envelope, is_held } = arriving;
         self.tell_accepted(id, &envelope);
-        if envelope.is_quarantined() {
+        if is_held {
             return self.note_depth(|schedule| schedule.insert_held(id, FIRST_VERSION));
         }
         let due_ms = envelope.hold_until.unwrap_or_default().max(self.now()).0;
@@ -111,16 +131,17 @@ impl Arrival {
         let record = &mut *queue.scratch.borrow_mut();
         let bytes = envelopes
             .iter()
-            .map(|(_, envelope)| {
-                message.len() + OVERHEAD_BYTES + envelope.recipients.len() * RECIPIENT_BYTES
+            .map(|arriving| {
+                let recipients = arriving.envelope.recipients.len();
+                message.len() + OVERHEAD_BYTES + recipients * RECIPIENT_BYTES
             })
             .sum();
         let commit = queue.store.commit(bytes, |writer| {
-            for (id, envelope) in &envelopes {
+            for Arriving { id, envelope, is_held } in &envelopes {
                 record::write_envelope(envelope, record);
                 writer.put(META, &id.key(), record);
                 writer.put(BODY, &id.key(), &message);
-                if envelope.is_quarantined() {
+                if *is_held {
                     record::write_held(envelope.recipients.len(), record);
                     writer.put(STATE, &record::state_key(*id, FIRST_VERSION), record);
                 }
@@ -153,10 +174,10 @@ impl Arrival {
     fn admit(&mut self) {
         let metrics = &self.queue.metrics;
         metrics.commit.record_since(self.since);
-        for (id, envelope) in self.envelopes.drain(..) {
+        for arriving in self.envelopes.drain(..) {
             metrics.accepted.inc();
             self.queue.arriving.set(self.queue.arriving.get().saturating_sub(1));
-            self.queue.admit(id, envelope, self.message.clone());
+            self.queue.admit(arriving, self.message.clone());
         }
     }
 }

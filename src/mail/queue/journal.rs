@@ -5,7 +5,7 @@
 use proto::types::{Envelope, Reply, Timestamp};
 
 use super::report::Note;
-use super::{Inner, Lease, MessageId, Remote, Verdict};
+use super::{Inner, MessageId, Queue, Remote, Verdict};
 
 /// The sender as logs show it.
 struct Sender<'a>(&'a Envelope);
@@ -60,10 +60,24 @@ impl Inner {
     }
 }
 
+impl Queue {
+    /// Tells of a message that went straight into mailboxes here, as if it had come and been delivered at
+    /// its first attempt. `placed`: recipients by their index in the envelope, and what was said of each.
+    pub fn tell_placed(&self, id: MessageId, envelope: &Envelope, placed: &[(usize, Reply)]) {
+        self.0.tell_accepted(id, envelope);
+        for (index, reply) in placed {
+            let (queue, now) = (&*self.0, self.0.now());
+            let told = Told { queue, id, envelope, index: *index, attempts: 1, now };
+            told.tell("delivered", None, reply, None, None);
+        }
+    }
+}
+
 /// One recipient's fate.
 pub(super) struct Told<'a> {
     pub queue: &'a Inner,
-    pub lease: &'a Lease,
+    pub id: MessageId,
+    pub envelope: &'a Envelope,
     /// Of the recipient.
     pub index: usize,
     /// This one included.
@@ -75,7 +89,7 @@ impl Told<'_> {
     pub fn delivered(&self, reply: &Reply, remote: Option<&Remote>) {
         let metrics = &self.queue.metrics;
         metrics.delivered.inc();
-        let age_us = self.now.since(self.lease.envelope.arrived).as_micros();
+        let age_us = self.now.since(self.envelope.arrived).as_micros();
         metrics.delivery_age.record(u64::try_from(age_us).unwrap_or(u64::MAX));
         self.tell("delivered", None, reply, remote, None);
     }
@@ -99,10 +113,10 @@ impl Told<'_> {
         remote: Option<&Remote>,
         due: Option<Timestamp>,
     ) {
-        let envelope = &self.lease.envelope;
+        let envelope = self.envelope;
         self.queue.events.event(name, |event| {
             event
-                .show("id", self.lease.id)
+                .show("id", self.id)
                 .show("sender", Sender(envelope))
                 .show("recipient", &envelope.recipients[self.index].address)
                 .num("size", envelope.size)

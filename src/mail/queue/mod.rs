@@ -60,7 +60,7 @@ pub use command::{
 pub use error::QueueError;
 pub use folder::{orphans, queue_dir};
 pub use id::{IdError, MessageId, QUEUES_MAX};
-pub use intake::Envelopes;
+pub use intake::{Arriving, Envelopes};
 pub use lease::Lease;
 pub use metrics::Metrics;
 pub use recovery::Parts;

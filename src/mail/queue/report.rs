@@ -15,6 +15,7 @@ use proto::dsn::{self, Entry, Kind};
 use proto::types::{Address, BodyKind, Enhanced, Envelope, Notify, Recipient, Reply, Timestamp};
 
 use super::ending::End;
+use super::intake::Arriving;
 use super::record::{self, BODY, META};
 use super::schedule::Wish;
 use super::{Inner, MessageId, Queue, Remote};
@@ -54,6 +55,7 @@ pub(super) struct Notes {
     pub failed: Vec<Note>,
     pub delayed: Vec<Note>,
     pub relayed: Vec<Note>,
+    pub delivered: Vec<Note>,
     /// When the delayed ones are given up.
     pub until: Timestamp,
 }
@@ -83,7 +85,7 @@ impl Note {
 
 impl Notes {
     pub fn is_empty(&self) -> bool {
-        self.failed.is_empty() && self.delayed.is_empty() && self.relayed.is_empty()
+        [&self.failed, &self.delayed, &self.relayed, &self.delivered].into_iter().all(Vec::is_empty)
     }
 }
 
@@ -133,7 +135,7 @@ impl Inner {
         self.write_end(end, group);
         for report in reports {
             self.metrics.reports.inc();
-            self.admit(report.id, report.envelope, report.message);
+            self.admit(Arriving::from((report.id, report.envelope)), report.message);
         }
     }
 }
@@ -148,8 +150,12 @@ async fn make(queue: &Rc<Inner>, id: MessageId, envelope: &Envelope, notes: &Not
     });
     let subject = Subject { queue, id, envelope, to, original: &original };
     let delayed = Kind::Delayed { until: notes.until };
-    let kinds =
-        [(Kind::Failed, &notes.failed), (delayed, &notes.delayed), (Kind::Relayed, &notes.relayed)];
+    let kinds = [
+        (Kind::Failed, &notes.failed),
+        (delayed, &notes.delayed),
+        (Kind::Relayed, &notes.relayed),
+        (Kind::Delivered, &notes.delivered),
+    ];
     kinds
         .into_iter()
         .filter(|(_, notes)| !notes.is_empty())

@@ -124,7 +124,9 @@ impl Hearing<'_> {
         state.attempts = state.attempts.saturating_add(1);
         state.last_attempt = Some(self.now);
         match verdict {
-            Verdict::Delivered { .. } => self.delivered(progress, at, verdict),
+            Verdict::Delivered { .. } | Verdict::Placed { .. } => {
+                self.delivered(progress, at, verdict);
+            }
             _ if self.deleted => {}
             Verdict::Failed { .. } => self.failed(progress, at, verdict),
             Verdict::Deferred { .. } if self.is_expired() => {
@@ -140,18 +142,26 @@ impl Hearing<'_> {
     }
 
     fn told(&self, at: usize, attempts: u32) -> Told<'_> {
-        Told { queue: self.queue, lease: self.lease, index: at, attempts, now: self.now }
+        let Lease { id, envelope, .. } = self.lease;
+        Told { queue: self.queue, id: *id, envelope, index: at, attempts, now: self.now }
     }
 
     /// The words are not kept: this is the way of most mail, and the log has them.
     fn delivered(&self, progress: &mut Progress, at: usize, verdict: &Verdict) {
-        let Verdict::Delivered { reply, remote, dsn_passed_on } = verdict else { return };
+        let (reply, remote, dsn_passed_on) = match verdict {
+            Verdict::Delivered { reply, remote, dsn_passed_on } => (reply, remote, *dsn_passed_on),
+            Verdict::Placed { reply } => (reply, &None, false),
+            Verdict::Deferred { .. } | Verdict::Failed { .. } => return,
+        };
         let state = &mut progress.state.recipients[at];
         state.status = Status::Delivered;
         self.told(at, state.attempts).delivered(reply, remote.as_ref());
         let notify = self.lease.envelope.recipients[at].notify.unwrap_or_default();
         if notify.success && !dsn_passed_on && !self.deleted {
-            progress.notes.relayed.push(Note::new(at, reply, remote.as_ref()));
+            let notes = &mut progress.notes;
+            let is_end = matches!(verdict, Verdict::Placed { .. });
+            let told = if is_end { &mut notes.delivered } else { &mut notes.relayed };
+            told.push(Note::new(at, reply, remote.as_ref()));
         }
     }
 

@@ -36,6 +36,11 @@ pub enum Verdict {
         /// The next hop offers DSN, so that it reports further (RFC 3461 §5.2.2).
         dsn_passed_on: bool,
     },
+    /// It is in a mailbox here, on stable storage: the end of its way.
+    Placed {
+        /// What a server in our place would have said.
+        reply: Reply,
+    },
     /// Try again later.
     Deferred {
         /// What was said, or what we say about it.

@@ -69,6 +69,7 @@ fn delivery(shard: Shard, settings: &Settings) -> Result<Delivery, String> {
         connector: Arc::new(connector),
         policies: policies.map(Arc::new),
         outcomes: Outcomes::default(),
+        local: None,
         sites: Arc::new(SiteTable::new(1)),
         metrics: Arc::default(),
     })

@@ -13,7 +13,7 @@ use engine::shard::Shard;
 use engine::telemetry::{Events, Level, note};
 use mail::authentication::checks::{self, Authenticator};
 use mail::authentication::signing::Keys;
-use mail::delivery::{self, Delivery, mx::Own, tls::outcomes::Outcomes};
+use mail::delivery::{self, Delivery, Local, mx::Own, tls::outcomes::Outcomes};
 use mail::directory::Login;
 use mail::mailbox::{self, Caches, Stores, Ways};
 use mail::queue::{self, Queue, Sign, orphans, queue_dir};
@@ -53,7 +53,7 @@ impl Rooms {
         let events = house.log.shard(shard.index());
         let (own, adopted) = open_queues(&house, &settings, &shard, &events)?;
         let stores = open_stores(&house, &settings, &shard, ways.stores)?;
-        let delivery = open_delivery(&house, &settings, &shard)?;
+        let delivery = open_delivery(&house, &settings, &shard, stores.clone())?;
         let authenticator = Authenticator::new(&settings.authentication, &settings.dns)
             .map_err(|error| error.to_string())?;
         let dmarc = checks::Outcomes::open(&settings.server.data_dir, shard.index())
@@ -70,6 +70,7 @@ impl Rooms {
         let smtp = smtpd::Door::new(smtpd::Parts {
             shard: shard.clone(),
             queue: own.clone(),
+            stores: stores.clone(),
             accounts: Arc::clone(&house.accounts),
             login: login(),
             gate: Arc::clone(&house.gate),
@@ -176,7 +177,12 @@ fn open_queues(
     Ok((own, adopted))
 }
 
-fn open_delivery(house: &House, settings: &Settings, shard: &Shard) -> Result<Delivery, String> {
+fn open_delivery(
+    house: &House,
+    settings: &Settings,
+    shard: &Shard,
+    stores: Stores,
+) -> Result<Delivery, String> {
     let outcomes = Outcomes::open(&settings.server.data_dir, shard.index())
         .map_err(|error| format!("{}: {error}", settings.server.data_dir.display()))?;
     Delivery::new(delivery::Parts {
@@ -190,6 +196,7 @@ fn open_delivery(house: &House, settings: &Settings, shard: &Shard) -> Result<De
         policies: house.policies.clone(),
         outcomes,
         sites: Arc::clone(&house.sites),
+        local: Some(Local { accounts: Arc::clone(&house.accounts), stores }),
         metrics: Arc::clone(&house.figures[shard.index()].delivery),
     })
     .map_err(|error| error.to_string())

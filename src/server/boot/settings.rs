@@ -234,8 +234,8 @@ impl Settings {
         hostname: &'a str,
         acceptors: &'a [Option<Acceptor>],
     ) -> Told<'a> {
-        let Self { listener, limits, relay, authentication, .. } = self;
-        Told { hostname, listeners: listener, acceptors, limits, relay, authentication }
+        let Self { listener: listeners, limits, relay, route: routes, authentication, .. } = self;
+        Told { hostname, listeners, acceptors, limits, relay, routes, authentication }
     }
 
     /// What the IMAP door is told.

@@ -30,6 +30,10 @@ impl Session {
             Question::Sender => self.permits_sender(),
             Question::Recipient => {
                 let resolution = self.resolve_now()?;
+                // It may have to be asked of another shard.
+                if self.limited(&resolution).is_some() {
+                    return None;
+                }
                 self.permits_recipient(resolution)
             }
             Question::Data => self.begin_message(),
@@ -51,7 +55,10 @@ impl Session {
                     }
                     None => Resolution::NotOurs,
                 };
-                let verdict = self.permits_recipient(resolution);
+                let verdict = match self.has_room(&resolution).await {
+                    Ok(()) => self.permits_recipient(resolution),
+                    full => full,
+                };
                 verdict.map_or_else(Answer::Refuse, |()| Answer::Accept)
             }
         };
@@ -97,19 +104,22 @@ impl Session {
 
     fn permits_recipient(&mut self, resolution: Resolution) -> Result<(), Reply> {
         let Some(candidate) = self.machine.candidate() else { return Ok(()) };
-        let is_ours = self.ways.note(&candidate.address, resolution);
+        let is_ours = self.ways.note(&candidate.address, resolution, &self.rules.routes);
         if let Err(refusal) = &is_ours {
             self.door.metrics.unknown.inc();
             return Err(refusal.clone());
         }
-        if is_ours == Ok(true) || self.logged_in().is_some() {
+        if is_ours == Ok(true) {
             return Ok(());
         }
-        let permitted = self.rules.relay.permits(self.client, &candidate.address);
-        if permitted.is_err() {
+        if self.logged_in().is_none()
+            && let Err(refusal) = self.rules.relay.permits(self.client, &candidate.address)
+        {
             self.door.metrics.relay_denied.inc();
+            return Err(refusal);
         }
-        permitted
+        self.ways.note_foreign();
+        Ok(())
     }
 
     fn begin_message(&mut self) -> Result<(), Reply> {
@@ -138,20 +148,18 @@ impl Session {
         self.logged_in().is_some() && self.entrance().is_some_and(|entrance| entrance.hides_client)
     }
 
-    /// The message is whole: it goes to the queue, and the client hears what became of it.
+    /// The message is whole: it goes to the queue or into mailboxes, and the client hears what became of
+    /// it.
     pub(super) async fn commit(&mut self) {
-        let answer = match self.store().await {
-            Ok(id) => Answer::Queued(id),
-            Err(reply) => {
-                self.door.metrics.refused.inc();
-                Answer::Refuse(reply)
-            }
-        };
+        let answer = self.store().await.unwrap_or_else(|reply| {
+            self.door.metrics.refused.inc();
+            Answer::Refuse(reply)
+        });
         // The step is `Close` after one error too many: `feed` says so again.
         self.machine.answer(Moment(now_ms()), answer, &mut self.out);
     }
 
-    async fn store(&mut self) -> Result<String, Reply> {
+    async fn store(&mut self) -> Result<Answer, Reply> {
         let mut intake = self.intake.take().ok_or(MEMORY_SPENT)?;
         self.mend(&mut intake)?;
         let id = intake.id;
@@ -162,7 +170,7 @@ impl Session {
             true => None,
             false => Box::pin(self.originate(&mut arrived)).await?,
         };
-        let (message, _permit) = arrived.into_message();
+        let (message, mut permit) = arrived.into_message();
         let origin = match self.logged_in() {
             Some(account) => format!("{} {}", self.client, account.account),
             None => self.client.to_string(),
@@ -170,13 +178,18 @@ impl Session {
         let mut envelope = self.machine.take_envelope(Timestamp(wall_ms()), &origin);
         envelope.size = message.len() as u64;
         envelope.authenticity = authenticity;
+        // Both are there for a moment: the message, and what the mailboxes keep. The largest go by the
+        // queue when there is no such room.
+        if self.stays(&envelope) && permit.grow(message.len()) {
+            return Ok(Box::pin(self.place(id, envelope, message)).await);
+        }
         let size = envelope.size;
         let queue = &self.door.queue;
         let envelopes = self.ways.apply(id, envelope, &self.door.accounts, || queue.next_id());
         queue.accept_all(envelopes, message).await.map_err(|error| error.reply())?;
         self.door.metrics.messages.inc();
         self.door.metrics.octets.add(size);
-        Ok(id.to_string())
+        Ok(Answer::Queued(id.to_string()))
     }
 
     /// On a listener for submission: the header is judged, and what is missing is put in.

@@ -12,6 +12,7 @@ use std::{
 use engine::shard::{Brake, Budget, Listener, Shard, Stream, now_ms, sleep};
 use engine::telemetry::{Level, note};
 use mail::directory::{Accounts, Login};
+use mail::mailbox::Stores;
 use mail::queue::Queue;
 use proto::types::{Enhanced, Moment, Reply};
 use slab::Slab;
@@ -40,6 +41,8 @@ pub struct Parts {
     pub shard: Shard,
     /// Where messages go.
     pub queue: Queue,
+    /// Where messages go that need not lie in the queue.
+    pub stores: Stores,
     /// Whose addresses are ours, and who may log in.
     pub accounts: Arc<Accounts>,
     /// Logins on this shard.
@@ -62,6 +65,7 @@ pub struct Door(Rc<Inner>);
 pub(super) struct Inner {
     pub shard: Shard,
     pub queue: Queue,
+    pub stores: Stores,
     pub accounts: Arc<Accounts>,
     pub login: Login,
     pub gate: Arc<Gate>,
@@ -92,13 +96,14 @@ impl Door {
     /// A door that is still shut.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { shard, queue, accounts, login, gate, metrics, origin, rules } = parts;
+        let Parts { shard, queue, stores, accounts, login, gate, metrics, origin, rules } = parts;
         // The block that a message is read through comes on top, so that a message of the largest
         // size fits into memory of that size.
         let memory = rules.limits.memory_per_shard.as_usize().saturating_add(BLOCK_BYTES);
         Self(Rc::new(Inner {
             shard,
             queue,
+            stores,
             accounts,
             login,
             gate,

@@ -19,6 +19,10 @@ pub struct Metrics {
     pub messages: Counter,
     /// Octets of these, trace field included.
     pub octets: Counter,
+    /// Copies put straight into mailboxes here.
+    pub placed: Counter,
+    /// Recipients refused: their mailbox is full.
+    pub over_quota: Counter,
     /// Recipients refused: relaying denied.
     pub relay_denied: Counter,
     /// Messages refused at their end: hops, or the queue could not take them.
@@ -46,6 +50,8 @@ impl Measured for Metrics {
         sheet.gauge("smtp.open", &self.open);
         sheet.counter("smtp.messages", &self.messages);
         sheet.counter("smtp.octets", &self.octets);
+        sheet.counter("smtp.mailboxes", &self.placed);
+        sheet.counter("smtp.over_quota", &self.over_quota);
         sheet.counter("smtp.relay_denied", &self.relay_denied);
         sheet.counter("smtp.refused", &self.refused);
         sheet.counter("smtp.memory_spent", &self.memory_spent);

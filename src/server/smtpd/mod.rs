@@ -6,8 +6,9 @@
 //! it is done. How it fails: the client hears 4yz or 5yz; a panic ends its connection alone.
 //!
 //! `door` accepts and drains, `session` drives one connection, `decide` answers what its machine asks
-//! (`submit` what users may, `ways` where it goes), `intake` takes in one message, which has `arrived`
-//! then and whose `origin` is looked into, `rules` are the settings compiled.
+//! (`submit` what users may, `room` whether a mailbox has any, `ways` where it goes), `intake` takes in
+//! one message, which has `arrived` then and whose `origin` is looked into; `settle` puts it into mailboxes
+//! here, if it is for them alone; `rules` are the settings compiled.
 
 mod arrived;
 mod decide;
@@ -15,8 +16,10 @@ mod door;
 mod intake;
 mod metrics;
 mod origin;
+mod room;
 mod rules;
 mod session;
+mod settle;
 mod submit;
 mod ways;
 

@@ -6,6 +6,7 @@ use std::{net::IpAddr, rc::Rc};
 
 use engine::tls::Acceptor;
 use mail::authentication::checks::{self, Policy};
+use mail::delivery::{route::Routes, settings::RouteSettings};
 use mail::policy::{self, Networks, Relay};
 use proto::sasl::{self, Mechanism, Mechanisms};
 use proto::smtp::server::{self as machine, Profile};
@@ -16,6 +17,9 @@ use crate::listener::{
 
 /// What follows our name in the greeting.
 const BANNER: &str = "Ringpost";
+
+/// Of next hops; the door connects to none.
+const PORT_UNUSED: u16 = 25;
 
 /// What the door is told.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,8 @@ pub struct Told<'a> {
     pub limits: &'a LimitSettings,
     /// Whose mail is passed on.
     pub relay: &'a policy::Settings,
+    /// Ways that some mail takes.
+    pub routes: &'a [RouteSettings],
     /// How it is checked where mail comes from.
     pub authentication: &'a checks::Settings,
 }
@@ -40,6 +46,8 @@ pub struct Rules {
     pub(super) hostname: Rc<str>,
     pub(super) limits: LimitSettings,
     pub(super) relay: Relay,
+    /// Whose mail they take elsewhere; where to is delivery's concern.
+    pub(super) routes: Routes,
     pub(super) checks: checks::Rules,
     pub(super) write_received_spf: bool,
     entrances: Vec<Entrance>,
@@ -70,6 +78,8 @@ impl Rules {
     /// What makes no sense, in words, with the path of the setting.
     pub fn compile(told: &Told<'_>) -> Result<Self, String> {
         let relay = Relay::new(told.relay).map_err(|error| error.to_string())?;
+        let routes =
+            Routes::compile(told.routes, PORT_UNUSED).map_err(|error| error.to_string())?;
         let authentication = told.authentication;
         let checks = checks::Rules::new(authentication, &told.relay.networks)
             .map_err(|error| error.to_string())?;
@@ -92,6 +102,7 @@ impl Rules {
             hostname: told.hostname.into(),
             limits: told.limits.clone(),
             relay,
+            routes,
             checks,
             write_received_spf: authentication.write_received_spf,
             entrances,

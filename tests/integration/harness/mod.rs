@@ -1,6 +1,7 @@
 //! What the tests stand on: a server to start and stop, postboxes for its mail, a raw SMTP voice.
 
 mod daemon;
+mod mailboxes;
 mod names;
 mod plan;
 mod postbox;
@@ -17,6 +18,7 @@ use std::{
 };
 
 pub use daemon::Daemon;
+pub use mailboxes::Mailboxes;
 pub use names::NameServer;
 pub use plan::{Listener, Plan};
 pub use postbox::{Delivery, Postbox, Text};

@@ -4,6 +4,7 @@
 
 mod ends;
 mod limits;
+mod mailboxes;
 mod names;
 mod outcomes;
 mod places;
@@ -166,11 +167,18 @@ async fn accept_all(
     text: &str,
     require_tls: bool,
 ) -> queue::MessageId {
+    let envelope = envelope(from, to, text, require_tls);
+    let id = queue.next_id();
+    queue.accept(id, envelope, Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
+    id
+}
+
+fn envelope(from: Option<&str>, to: &[&str], text: &str, require_tls: bool) -> Envelope {
     let recipient = |text: &&str| {
         let address = Address::parse(text).unwrap();
         Recipient { address, notify: None, orcpt: None }
     };
-    let envelope = Envelope {
+    Envelope {
         sender: from.map(|from| Address::parse(from).unwrap()),
         recipients: to.iter().map(recipient).collect(),
         body: BodyKind::SevenBit,
@@ -183,10 +191,7 @@ async fn accept_all(
         require_tls,
         hold_until: None,
         authenticity: None,
-    };
-    let id = queue.next_id();
-    queue.accept(id, envelope, Bytes::copy_from_slice(text.as_bytes())).await.unwrap();
-    id
+    }
 }
 
 /// The event in a few words.
@@ -208,6 +213,8 @@ struct Setting {
     zone: HashMap<String, Records>,
     own: Own,
     shards: usize,
+    /// There are accounts of ours.
+    is_home: bool,
 }
 
 impl Setting {
@@ -216,7 +223,7 @@ impl Setting {
         let timeouts = TimeoutSettings { connect: Span::secs(10), ..TimeoutSettings::default() };
         let settings = Settings { port, timeouts, ..Settings::default() };
         let (zone, own) = (HashMap::new(), Own::default());
-        Self { settings, routes: Vec::new(), zone, own, shards: 1 }
+        Self { settings, routes: Vec::new(), zone, own, shards: 1, is_home: false }
     }
 
     fn mx(mut self, domain: &str, hosts: &[(u16, &'static str)]) -> Self {
@@ -245,6 +252,12 @@ impl Setting {
             connections_max: 0,
             messages_per_connection_max: 0,
         });
+        self
+    }
+
+    /// With accounts of ours and their mailboxes.
+    fn at_home(mut self) -> Self {
+        self.is_home = true;
         self
     }
 
@@ -285,6 +298,8 @@ impl Setting {
         let nameservers = vec![names.addr];
         let settings = dns::Settings { nameservers, ..dns::Settings::default() };
         let metrics = Arc::new(Metrics::default());
+        let dir = tempfile::tempdir().unwrap();
+        let local = self.is_home.then(|| mailboxes::local(dir.path(), &storage()));
         let parts = Parts {
             shard: shard.clone(),
             settings: Arc::new(self.settings.clone()),
@@ -295,12 +310,12 @@ impl Setting {
             connector: connector(),
             policies: None,
             outcomes: Outcomes::default(),
+            local,
             sites: Arc::clone(sites),
             metrics: Arc::clone(&metrics),
         };
         let events = Events::to_memory(shard.index(), Format::Json);
         let queue_metrics = Arc::default();
-        let dir = tempfile::tempdir().unwrap();
         let queue = open_queue(&dir, &events, &queue_metrics);
         let delivery = Delivery::new(parts).unwrap();
         let (shard, fates) = (shard.clone(), RefCell::default());
@@ -312,16 +327,19 @@ fn connector() -> Arc<Connector> {
     Arc::new(Connector::new("".as_ref()).unwrap())
 }
 
-fn open_queue(dir: &tempfile::TempDir, events: &Events, metrics: &Arc<queue::Metrics>) -> Queue {
-    let storage = storage::Settings {
+fn storage() -> storage::Settings {
+    storage::Settings {
         memory: Size::mib(4),
         free_min: Size(0),
         ballast: Size(0),
         batch_bytes_max: Size::mib(1),
-    };
+    }
+}
+
+fn open_queue(dir: &tempfile::TempDir, events: &Events, metrics: &Arc<queue::Metrics>) -> Queue {
     let parts = queue::Parts {
         settings: Arc::default(),
-        storage,
+        storage: storage(),
         hostname: "us.test".into(),
         signer: None,
         events: events.clone(),

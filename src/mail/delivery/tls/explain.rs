@@ -152,6 +152,7 @@ impl Delivery {
 fn reason(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Delivered { reply, .. }
+        | Verdict::Placed { reply }
         | Verdict::Deferred { reply, .. }
         | Verdict::Failed { reply, .. } => reply.to_string(),
     }

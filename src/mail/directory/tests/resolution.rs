@@ -39,8 +39,8 @@ impl Scene {
         match self.resolve(text) {
             Resolution::Deliver(targets) => {
                 let shown = targets.iter().map(|target| match target {
-                    Target::Mailbox { account, detail: None } => account.to_string(),
-                    Target::Mailbox { account, detail: Some(detail) } => {
+                    Target::Mailbox { account, detail: None, .. } => account.to_string(),
+                    Target::Mailbox { account, detail: Some(detail), .. } => {
                         format!("{account}[{detail}]")
                     }
                     Target::Forward { to, by } => format!(">{to} by {by}"),

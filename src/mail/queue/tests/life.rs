@@ -340,7 +340,8 @@ fn a_message_under_several_envelopes_is_kept_whole_or_not_at_all() {
             envelope(&["b@sink.test"]),
             Envelope { sender: None, ..envelope(&["c@sink.test"]) },
         ]);
-        queue.accept_all(envelopes.collect(), Bytes::from_static(BODY)).await.unwrap();
+        let envelopes = envelopes.map(Arriving::from).collect();
+        queue.accept_all(envelopes, Bytes::from_static(BODY)).await.unwrap();
         assert_eq!((queue.0.arriving.get(), place.metrics.accepted.get()), (0, 2));
         assert_eq!(place.storage_metrics.syncs.get(), 1, "one batch");
         drop(queue);

@@ -87,7 +87,7 @@ pub enum Answer {
     Refuse(Reply),
     /// To [`Question::Commit`]: stored under this id.
     Queued(String),
-    /// To [`Question::Commit`] in LMTP: a reply for each recipient, in order (RFC 2033 §4.2).
+    /// To [`Question::Commit`]: in LMTP a reply for each recipient, in order (RFC 2033 §4.2); in SMTP one.
     Each(Vec<Reply>),
     /// To [`Question::Authenticate`]. A [`Answer::Refuse`] with a reply of its own will do too.
     Proof(sasl::Answer),

@@ -140,6 +140,12 @@ impl Server {
         names[usize::from(tls) * 2 + usize::from(authenticated)]
     }
 
+    /// Whether every recipient is told of its own fate (RFC 2033 §4.2): [`super::Answer::Each`] has a reply
+    /// for each then, in the order of [`Server::recipients`].
+    pub fn is_lmtp(&self) -> bool {
+        self.profile.protocol == Protocol::Lmtp
+    }
+
     /// The sender of the open transaction; `None` is `<>`, or that there is none.
     pub fn sender(&self) -> Option<&Address> {
         self.transaction.as_ref().and_then(|open| open.sender.as_ref())
