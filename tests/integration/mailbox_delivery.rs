@@ -233,7 +233,7 @@ fn kill_under_load(rounds: u32, least: usize) {
     let total: usize = acknowledged.iter().map(HashSet::len).sum();
     assert!(total > least, "only {total} acknowledged: the rounds proved little");
     for (who, marks) in [JOE, ANN].into_iter().zip(acknowledged) {
-        let found: Vec<String> = mailboxes.folder(who, "INBOX").iter().filter_map(mark).collect();
+        let found: Vec<String> = mailboxes.folder(who, "INBOX").iter().filter_map(|text| mark(text)).collect();
         let once: HashSet<String> = found.iter().cloned().collect();
         assert_eq!(once.len(), found.len(), "{who} has a message twice");
         let lost: Vec<&String> = marks.difference(&once).collect();
@@ -290,7 +290,7 @@ fn send_until(address: SocketAddr, run: &str, killed: &AtomicBool) -> Vec<(usize
     acknowledged
 }
 
-fn mark(text: &String) -> Option<String> {
+fn mark(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("X-Mark: ")?;
     Some(rest.split_once("\r\n")?.0.to_owned())
 }
