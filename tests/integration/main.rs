@@ -20,6 +20,7 @@ mod dsn;
 mod layers;
 mod limits;
 mod lmtp;
+mod mail_clients;
 mod mailbox_delivery;
 mod peers;
 mod proxy;

@@ -85,6 +85,7 @@ pub struct PasswordSettings {
     /// Iterations of the PBKDF2 in SCRAM-SHA-256 (RFC 7677 asks for 4096 at least). The client pays
     /// for them at each login, and whoever steals the directory at each guess. 0 keeps nothing for
     /// SCRAM: accounts whose password is set then cannot use it.
+    /// Programs on cyrus-sasl refuse to compute more than 65,536.
     pub scram_iterations: u32,
     /// Threads that verify passwords, beside the shards. 0: one for two cores.
     pub threads: u16,

@@ -52,13 +52,14 @@ pub enum MailboxError {
 }
 
 impl MailboxError {
-    /// What a client hears over SMTP or LMTP (RFC 3463: 4.2.2 mailbox full is temporary, as it may be
-    /// emptied while the sender's queue waits; X.3.1 system full; X.3.0 other).
+    /// What a client hears over SMTP or LMTP (RFC 3463: X.2.2 mailbox full, X.3.1 system full, X.3.0
+    /// other). Over quota is final, as with Dovecot: who sends shall hear of it today and not when their
+    /// queue gives up after days; a folder that has too many messages is for the administrator to mend.
     #[must_use]
     pub const fn reply(&self) -> Reply {
         match self {
             Self::Full => Reply::new(452, Enhanced(4, 3, 1), "Insufficient system storage"),
-            Self::OverQuota => Reply::new(452, Enhanced(4, 2, 2), "Mailbox full"),
+            Self::OverQuota => Reply::new(552, Enhanced(5, 2, 2), "Mailbox full"),
             Self::TooMany(_) => Reply::new(452, Enhanced(4, 2, 2), "Folder full"),
             Self::Closed => Reply::new(421, Enhanced(4, 3, 2), "Shutting down"),
             _ => Reply::new(451, Enhanced(4, 3, 0), "Local storage error, try again later"),

@@ -18,6 +18,7 @@ use engine::telemetry::{Events, Level, note};
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
+use super::folder;
 use super::fresh::Fresh;
 use super::record::{self, FAMILIES, META, STATE};
 use super::schedule::Schedule;
@@ -118,7 +119,7 @@ impl Queue {
             return false;
         }
         let folder = &self.0.folder;
-        match std::fs::remove_dir_all(folder) {
+        match folder::remove(folder) {
             Ok(()) => true,
             Err(error) => {
                 note(Level::Warn, format_args!("cannot remove {}: {error}", folder.display()));
