@@ -2,7 +2,7 @@
 //!
 //! `smtpd` takes mail, `imapd` and `pop3d` hand it out; `listener` is what an administrator says about
 //! where they listen, `gate` counts clients for all of them, `proxy` reads PROXY headers, `login` judges who
-//! users are, `passage` takes connections to the shard that owns the account; `admin` answers administrators on a Unix socket, `cli` is its other end and
+//! users are, `pace` how fast they go, `passage` takes connections to the shard that owns the account; `admin` answers administrators on a Unix socket, `cli` is its other end and
 //! everything that people type, `boot` puts the house together. Doors never import each other.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ pub mod gate;
 pub mod imapd;
 pub mod listener;
 mod login;
+mod pace;
 pub mod passage;
 pub mod pop3d;
 mod proxy;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use engine::settings::{Bytes, Span};
 use engine::tls::{CertificateSettings, ClientCertificates};
 use mail::authentication::checks::Policy;
+use proto::sasl::{Mechanism, Mechanisms};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +151,26 @@ impl Default for ListenerSettings {
     }
 }
 
+impl ListenerSettings {
+    /// How users may log in here.
+    #[must_use]
+    pub fn mechanisms(&self) -> Mechanisms {
+        let named = |name: &MechanismName| match name {
+            MechanismName::Plain => Mechanism::Plain,
+            MechanismName::Login => Mechanism::Login,
+            MechanismName::ScramSha256 => Mechanism::ScramSha256,
+            MechanismName::ScramSha256Plus => Mechanism::ScramSha256Plus,
+            MechanismName::External => Mechanism::External,
+        };
+        match (self.kind, self.auth.as_slice()) {
+            (Kind::Submission | Kind::Imap | Kind::Pop3, []) => {
+                Mechanism::ALL.into_iter().collect()
+            }
+            (_, names) => names.iter().map(named).collect(),
+        }
+    }
+}
+
 /// What strangers may use up.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -197,6 +218,12 @@ pub struct LimitSettings {
     /// How long an account that has fetched its mail by POP3 waits until it may log in again (announced
     /// as LOGIN-DELAY, RFC 2449): stops programs that ask every second. "0 s" lets them.
     pub pop3_login_delay: Span,
+    /// IMAP sessions of one account at once: people have some devices, and clients open a handful each.
+    /// The next one is told NO [LIMIT].
+    pub sessions_per_account: u32,
+    /// Commands a second that one IMAP or POP3 session may have executed in the long run, with ten seconds'
+    /// worth at once after a rest; one that asks for more waits. 0 means no limit.
+    pub mail_commands_per_second: u32,
 }
 
 impl Default for LimitSettings {
@@ -220,6 +247,8 @@ impl Default for LimitSettings {
             message_timeout: Span::mins(60),
             session_timeout: Span::mins(240),
             pop3_login_delay: Span::ms(0),
+            sessions_per_account: 64,
+            mail_commands_per_second: 1_000,
         }
     }
 }
@@ -242,6 +271,7 @@ impl LimitSettings {
             self.recipients_per_message >= 100,
             "limits.recipients_per_message must be at least 100 (RFC 5321 §4.5.3.1.8)",
         );
+        demand(self.sessions_per_account > 0, "limits.sessions_per_account must be at least 1");
         demand(self.errors_per_connection > 0, "limits.errors_per_connection must be at least 1");
         demand(
             (512..=64 << 10).contains(&self.command_line.0),

@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 
+use engine::tls::Channel;
 use mail::directory::{Admission, Identity as Account, Login, Verdict};
 use proto::sasl::{self, Identity, Nonce, Proof};
 
@@ -40,6 +41,15 @@ pub(crate) async fn judge(proof: Proof, login: &Login, client: IpAddr) -> Judgem
             login.failed(&identity.authentication, client);
             Judgement::Answer(sasl::Answer::Denied)
         }
+    }
+}
+
+/// What SASL may know of a connection's TLS.
+pub(crate) fn channel_of(tls: &Channel) -> sasl::Channel {
+    sasl::Channel {
+        exporter: tls.binding(),
+        end_point: None,
+        certificate: tls.client_addresses().into_iter().next(),
     }
 }
 

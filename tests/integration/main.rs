@@ -21,6 +21,7 @@ mod layers;
 mod limits;
 mod lmtp;
 mod mail_clients;
+mod mailbox_cli;
 mod mailbox_delivery;
 mod peers;
 mod proxy;

@@ -15,7 +15,7 @@ use super::{EmailId, MailboxError, ThreadId};
 pub use proto::mime::Digest;
 
 /// How digests are written; to be counted up whenever [`Digest`] changes.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// Makes the digest of a message. Never fails; what is odd is left out.
 #[must_use]

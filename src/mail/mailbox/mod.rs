@@ -16,11 +16,12 @@
 //! `layout` says which store an account is in, `stores` reaches it from any shard, `record` what lies on the disk, `plan` writes;
 //! `account`, `folder`, `index` and `feed` are how it is in memory, `share` counts who refers to a body;
 //! `deliver` takes mail in, `view` is what a session sees, `change` what it does, `read` what it reads,
-//! `folders` and `names` are about folders themselves, `sweep` removes deleted ones, `removal` whole accounts; `cache`, `quota`,
-//! `digest` and `verify` are what they are called. docs/decisions/0015-mailbox-store.md tells why.
+//! `folders` and `names` are about folders themselves, `sweep` removes deleted ones, `removal` whole accounts; `census` says which
+//! accounts there are; `cache`, `quota`, `digest` and `verify` are what they are called. docs/decisions/0015-mailbox-store.md tells why.
 
 mod account;
 mod cache;
+mod census;
 mod change;
 mod deliver;
 mod digest;

@@ -16,8 +16,8 @@ pub struct Settings {
     /// Bodies kept in memory, per shard, so that what has just come or was just read is not read
     /// from disk again. A body over an eighth of this is never kept.
     pub body_cache: Bytes,
-    /// Structures, envelopes and header indexes kept in memory, per shard. About 1 KiB a message:
-    /// a list of headers is answered from here.
+    /// Structures, envelopes and headers kept in memory, per shard. About 4 KiB a message: lists of
+    /// headers, and searches in them, are answered from here.
     pub digest_cache: Bytes,
     /// Folders and what is in them, per shard: about 56 bytes a message of a folder that was opened,
     /// 2 KiB an account. What open sessions look at is kept beyond it.
@@ -43,7 +43,7 @@ impl Default for Settings {
         Self {
             memory: Bytes::mib(32),
             body_cache: Bytes::mib(64),
-            digest_cache: Bytes::mib(32),
+            digest_cache: Bytes::mib(64),
             account_cache: Bytes::mib(64),
             quota: Bytes(0),
             domain_quota: Bytes(0),

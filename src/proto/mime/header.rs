@@ -1,11 +1,12 @@
 //! Headers: their fields in order, and an index of where each stands (RFC 5322 §2.2).
 //!
 //! A header ends behind its first empty line; a message without one is all header. A line that is
-//! no field belongs to nothing. The index knows fields by name without their text, so that
-//! HEADER.FIELDS and SEARCH HEADER read only what they need.
+//! no field belongs to nothing. The index knows fields by name, and keeps the header itself unless it is
+//! unusually long, so that BODY[HEADER], HEADER.FIELDS and SEARCH on fields never read the message.
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use memchr::memchr;
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,8 @@ pub struct HeaderIndex {
     /// Names that are not known, each once.
     others: Vec<Box<str>>,
     complete: bool,
+    /// The header itself; `None`: it is too long.
+    text: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +140,7 @@ struct Entry {
 
 impl HeaderIndex {
     pub(super) const fn new() -> Self {
-        Self { fields: Vec::new(), others: Vec::new(), complete: true }
+        Self { fields: Vec::new(), others: Vec::new(), complete: true, text: None }
     }
 
     /// The fields called `name`, whatever its case, in the header's order: each from its name to
@@ -166,6 +169,15 @@ impl HeaderIndex {
     /// read.
     pub const fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// The whole header, from the message's first octet on, if it is not too long to be kept.
+    pub const fn text(&self) -> Option<&Bytes> {
+        self.text.as_ref()
+    }
+
+    pub(super) fn keep_text(&mut self, header: &[u8], octets_max: usize) {
+        self.text = (header.len() <= octets_max).then(|| Bytes::copy_from_slice(header));
     }
 
     fn find(&self, name: &str) -> Option<u16> {

@@ -53,6 +53,8 @@ pub struct Limits {
     pub parts_max: u32,
     /// Fields of one header that are looked at.
     pub fields_max: u32,
+    /// Octets of the message's header that are kept as they are; a longer one is not kept.
+    pub header_octets_max: u32,
     /// Octets of one ENVELOPE, give or take one address.
     pub envelope_octets_max: u32,
     /// Octets of what all parts' Content fields say, and the ENVELOPEs of messages inside.
@@ -67,6 +69,7 @@ impl Default for Limits {
             depth_max: 50,
             parts_max: 1000,
             fields_max: 1000,
+            header_octets_max: 16 * 1024,
             envelope_octets_max: 128 * 1024,
             structure_octets_max: 256 * 1024,
             ancestors_max: 50,
@@ -81,7 +84,7 @@ pub struct Digest {
     pub envelope: Envelope,
     /// FETCH BODY and BODYSTRUCTURE, and where each section lies.
     pub structure: Structure,
-    /// Where each field of the message's header lies.
+    /// Where each field of the message's header lies, and what it says.
     pub header: HeaderIndex,
     /// FETCH PREVIEW (RFC 8970): at most 200 characters; empty when the message has no text.
     pub preview: Box<str>,
@@ -104,7 +107,11 @@ pub struct Digest {
 #[must_use]
 pub fn digest(message: &[u8], limits: &Limits) -> Digest {
     let message = &message[..message.len().min(u32::MAX as usize)];
-    let walked = walk::walk(message, limits);
+    let mut walked = walk::walk(message, limits);
+    if let Some(own) = walked.structure.part(&[]) {
+        let header = &message[own.header.start as usize..own.header.end as usize];
+        walked.header.keep_text(header, limits.header_octets_max as usize);
+    }
     let fields = &walked.fields;
     let (envelope, sort) = fields.envelope(limits.envelope_octets_max as usize);
     let subject = fields.subject.map(|body| decode_words(octets::cut(body))).unwrap_or_default();

@@ -10,6 +10,7 @@ use super::directory::arguments::{
     AccountVerb, AliasVerb, AuditArgs, DomainVerb, ExportArgs, GroupVerb, ImportArgs,
 };
 use super::dkim::DkimVerb;
+use super::mailbox::arguments::MailboxVerb;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 not done, 2 wrong usage, 3 no server answers.
@@ -83,6 +84,11 @@ pub(super) enum Verb {
     Dkim {
         #[command(subcommand)]
         verb: DkimVerb,
+    },
+    /// The mail of accounts, while the server is stopped
+    Mailbox {
+        #[command(subcommand)]
+        verb: MailboxVerb,
     },
     /// Show health, counters and latencies of the running server
     Status {

@@ -1,8 +1,8 @@
 //! What people type: `ringpost serve`, `config`, `check`, `queue`, `domain`, `account`, `alias`, `group`,
-//! `import`, `export`, `audit`, `dkim`, `status`, `reload`, `stop`.
+//! `import`, `export`, `audit`, `dkim`, `mailbox`, `status`, `reload`, `stop`.
 //!
 //! It owns the command line, the tables that people read and the JSON that programs read (`--json`).
-//! All but `serve`, `config` and `check` talk to a running server through its admin socket, found by
+//! All but `serve`, `config`, `check` and `mailbox` talk to a running server through its admin socket, found by
 //! `--socket`, `$RINGPOST_SOCKET` or the settings file.
 //!
 //! What must stay true: results go to standard output, complaints to standard error; a complaint
@@ -18,6 +18,7 @@ mod client;
 mod config;
 mod directory;
 mod dkim;
+mod mailbox;
 mod queue;
 mod status;
 mod words;
@@ -107,6 +108,7 @@ fn act(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         | Verb::Export(_)
         | Verb::Audit(_) => directory::act(arguments, out),
         Verb::Dkim { verb } => dkim::act(verb, arguments, out),
+        Verb::Mailbox { verb } => mailbox::act(verb, arguments, out),
         Verb::Status { watch } => status::act(*watch, &mut client(arguments)?, arguments.json, out),
         Verb::Reload => reload(&mut client(arguments)?, arguments.json, out),
         Verb::Stop => stop(&mut client(arguments)?, arguments.json, out),

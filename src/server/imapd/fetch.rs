@@ -33,8 +33,12 @@ struct Teller<'c> {
     fetch: &'c Fetch,
     manner: &'c Manner,
     keywords: Vec<Box<str>>,
-    /// Something beyond the index is asked for.
+    /// Something beyond the entry is asked for.
     needs_digest: bool,
+    /// Octets of the message are asked for.
+    has_bodies: bool,
+    /// Of these, some beyond its header.
+    needs_body: bool,
     /// Messages that are `\Seen` from now on.
     seen: Vec<u32>,
     /// Messages that were gone.
@@ -129,19 +133,28 @@ impl Session {
         digest: Option<Arc<Digest>>,
     ) -> Result<bool, MailboxError> {
         let fetch = teller.fetch;
-        let has_bodies = !fetch.bodies.is_empty() || !fetch.binaries.is_empty();
+        // What is of the header alone is answered from the index.
+        let header = if teller.needs_body {
+            None
+        } else {
+            digest.as_deref().and_then(|digest| digest.header.text().cloned())
+        };
+        let reads = header.is_none() && teller.has_bodies;
         let octets = entry.size as usize;
         let budget = &self.door.budget;
         let permit =
-            (has_bodies && octets > SMALL_BYTES).then(|| budget.try_take(octets.min(budget.max())));
+            (reads && octets > SMALL_BYTES).then(|| budget.try_take(octets.min(budget.max())));
         if matches!(permit, Some(None)) {
             self.door.metrics.memory_spent.inc();
             teller.failure = Some(Completion::no("Too busy, try later").with(Code::Limit));
             return Ok(true);
         }
         // Read before its line begins: a line cannot be taken back.
-        let message =
-            if has_bodies { view.body(entry.uid, 0..u64::MAX).await? } else { Bytes::new() };
+        let message = if reads {
+            view.body(entry.uid, 0..u64::MAX).await?
+        } else {
+            header.unwrap_or_default()
+        };
         let mut parts = Vec::with_capacity(fetch.binaries.len());
         for binary in &fetch.binaries {
             let Some(digest) = &digest else { break };
@@ -218,8 +231,22 @@ impl<'c> Teller<'c> {
         let needs_digest = of_digest.iter().any(|one| fetch.attributes.contains(*one))
             || !fetch.binaries.is_empty()
             || !fetch.bodies.iter().all(whole);
-        let keywords = view.keywords();
-        Self { fetch, manner, keywords, needs_digest, seen: Vec::new(), gone: false, failure: None }
+        let of_header = |body: &Body| {
+            let text = &body.section.text;
+            body.section.path.is_empty()
+                && matches!(text, SectionText::Header | SectionText::Fields { .. })
+        };
+        Self {
+            fetch,
+            manner,
+            keywords: view.keywords(),
+            needs_digest,
+            has_bodies: !fetch.bodies.is_empty() || !fetch.binaries.is_empty(),
+            needs_body: !fetch.binaries.is_empty() || !fetch.bodies.iter().all(of_header),
+            seen: Vec::new(),
+            gone: false,
+            failure: None,
+        }
     }
 
     /// The message, if it is there and has changed since it was to.

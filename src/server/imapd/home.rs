@@ -10,9 +10,7 @@ use proto::imap::syntax::Messages;
 use proto::imap::{Completion, Enabled};
 
 use super::numbers;
-
-/// Sessions of one account: people have some devices, and clients open a handful each.
-const SESSIONS_MAX: u32 = 64;
+use crate::pace::Pace;
 
 /// What a logged-in session has.
 pub(super) struct Home {
@@ -23,6 +21,8 @@ pub(super) struct Home {
     pub view: Option<Box<View>>,
     /// What the last `SEARCH RETURN (SAVE)` found (RFC 5182): UIDs, sorted.
     pub saved: Vec<u32>,
+    /// How fast it goes.
+    pub pace: Pace,
     /// Counts it.
     pub _guest: Guest,
 }
@@ -84,11 +84,11 @@ pub(super) struct Guest {
 }
 
 impl Guests {
-    /// One session more; `None`: the account has as many as it may.
-    pub fn enter(&self, account: &str) -> Option<Guest> {
+    /// One session more; `None`: the account has `max` already.
+    pub fn enter(&self, account: &str, max: u32) -> Option<Guest> {
         let mut counts = self.0.borrow_mut();
         let count = counts.entry(account.into()).or_insert(0);
-        if *count >= SESSIONS_MAX {
+        if *count >= max {
             return None;
         }
         *count += 1;
@@ -116,12 +116,11 @@ mod tests {
     #[test]
     fn an_account_has_so_many_sessions_and_they_are_counted_back() {
         let guests = Guests::default();
-        let some: Vec<Guest> =
-            (0..SESSIONS_MAX).map(|_| guests.enter("tim@x.org").unwrap()).collect();
-        assert!(guests.enter("tim@x.org").is_none());
-        let other = guests.enter("tom@x.org").unwrap();
+        let some: Vec<Guest> = (0..3).map(|_| guests.enter("tim@x.org", 3).unwrap()).collect();
+        assert!(guests.enter("tim@x.org", 3).is_none());
+        let other = guests.enter("tom@x.org", 3).unwrap();
         drop(some);
-        assert!(guests.enter("tim@x.org").is_some());
+        assert!(guests.enter("tim@x.org", 3).is_some());
         drop(other);
         assert!(guests.0.borrow().is_empty());
     }

@@ -3,7 +3,7 @@
 //! What must stay true: nothing is said of a login before the mailbox is open here, on the shard that owns
 //! it; so what can go wrong on the way is a login that failed, and never a session that ends.
 
-use engine::shard::now_ms;
+use engine::shard::{now_ms, sleep};
 use mail::mailbox::Limits;
 use proto::imap::{Answer, Code, Completion, Question};
 use proto::sasl;
@@ -14,6 +14,7 @@ use super::session::Session;
 use super::trouble;
 use super::wire::Deflate;
 use crate::login::{self, Judgement};
+use crate::pace::Pace;
 
 /// What became of a question.
 pub(super) enum After {
@@ -32,6 +33,9 @@ fn unavailable(text: &'static str) -> Completion {
 impl Session {
     /// Answers what the machine asks.
     pub(super) async fn decide(&mut self, question: Question) -> After {
+        if !self.keep_pace().await {
+            return After::Gone;
+        }
         match question {
             Question::Authenticate => {
                 let answer = self.authenticate().await;
@@ -61,6 +65,21 @@ impl Session {
         After::Answered
     }
 
+    /// Waits if this session asks for too much; false when the peer is gone. Before a login there is none
+    /// to wait: what is asked then is counted by the machine.
+    async fn keep_pace(&mut self) -> bool {
+        let per_second = self.rules.limits.mail_commands_per_second;
+        let wait_ms = self.home.as_mut().map_or(0, |home| home.pace.take(now_ms(), per_second));
+        if wait_ms > 0 {
+            self.door.metrics.slowed.inc();
+            if !self.send().await {
+                return false;
+            }
+            sleep(wait_ms).await;
+        }
+        true
+    }
+
     async fn authenticate(&mut self) -> Answer {
         // A password may stand there.
         self.input[..self.taken].fill(0);
@@ -88,7 +107,8 @@ impl Session {
     async fn enter(&mut self) -> Result<(), Completion> {
         let account = self.account.take().ok_or(unavailable("Internal error"))?;
         let name = account.account.to_string();
-        let Some(guest) = self.door.guests.enter(&name) else {
+        let Some(guest) = self.door.guests.enter(&name, self.rules.limits.sessions_per_account)
+        else {
             self.door.metrics.crowded.inc();
             return Err(Completion::no("Too many sessions").with(Code::Limit));
         };
@@ -97,7 +117,8 @@ impl Session {
         let limits = Limits::of(&stores.settings(), account.quota_bytes);
         self.door.metrics.logins.inc();
         let saved = Vec::new();
-        let home = Home { mailbox, limits, view: None, saved, _guest: guest };
+        let home =
+            Home { mailbox, limits, view: None, saved, pace: Pace::default(), _guest: guest };
         self.home = Some(Box::new(home));
         Ok(())
     }

@@ -27,6 +27,8 @@ pub struct Metrics {
     pub octets: Counter,
     /// Messages appended.
     pub appended: Counter,
+    /// Commands that waited because their session asked for too much.
+    pub slowed: Counter,
     /// Messages put off because the memory of the shard was spent.
     pub memory_spent: Counter,
     /// Sessions that ended because their mailbox could not be trusted or was gone.
@@ -52,6 +54,7 @@ impl Measured for Metrics {
         sheet.counter("imap.fetched", &self.fetched);
         sheet.counter("imap.octets", &self.octets);
         sheet.counter("imap.appended", &self.appended);
+        sheet.counter("imap.slowed", &self.slowed);
         sheet.counter("imap.memory_spent", &self.memory_spent);
         sheet.counter("imap.lost", &self.lost);
         sheet.counter("imap.tls", &self.tls);

@@ -9,9 +9,8 @@ use engine::tls::Acceptor;
 use mail::mailbox;
 use mail::policy::Networks;
 use proto::imap::{self as machine, Profile};
-use proto::sasl::{Mechanism, Mechanisms};
 
-use crate::listener::{Kind, LimitSettings, ListenerSettings, MechanismName, TlsMode};
+use crate::listener::{Kind, LimitSettings, ListenerSettings, TlsMode};
 
 /// What follows our name in the greeting.
 const BANNER: &str = "Ringpost";
@@ -107,7 +106,7 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
             ..machine::Limits::default()
         },
         starttls: listener.tls == TlsMode::Starttls,
-        mechanisms: mechanisms(listener),
+        mechanisms: listener.mechanisms(),
         auth_in_the_clear: false,
         compress: true,
         ..Profile::default()
@@ -117,21 +116,6 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
 /// What is larger than the memory for messages could never come in.
 fn append_bytes_max(told: &Told<'_>) -> u64 {
     told.mailbox.append_bytes_max.get().min(told.limits.memory_per_shard.get())
-}
-
-/// What a listener lets users log in with: anything, unless it says what.
-fn mechanisms(listener: &ListenerSettings) -> Mechanisms {
-    let named = |name: &MechanismName| match name {
-        MechanismName::Plain => Mechanism::Plain,
-        MechanismName::Login => Mechanism::Login,
-        MechanismName::ScramSha256 => Mechanism::ScramSha256,
-        MechanismName::ScramSha256Plus => Mechanism::ScramSha256Plus,
-        MechanismName::External => Mechanism::External,
-    };
-    match listener.auth.as_slice() {
-        [] => Mechanism::ALL.into_iter().collect(),
-        names => names.iter().map(named).collect(),
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Looks for texts in messages: in fields by the header index, in bodies decoded, piece by piece.
+//! Looks for texts in messages: in fields by the header that the index keeps, in bodies decoded, piece by
+//! piece.
 //!
 //! What must stay true: no scan holds the shard, what is looked at is spent in [`Turns`], across messages;
 //! a body is in memory once, whatever is looked for in it.
@@ -44,8 +45,11 @@ impl<'s> Scanned<'s> {
     /// # Errors
     /// The message is gone, the disk's, or it takes too long.
     pub async fn holds(&mut self, text: &mut Text) -> Result<bool, Halt> {
-        let message = self.message().await?;
         let needle = &mut text.needle;
+        if let (Place::Field(name), Some(header)) = (&text.place, self.digest.header.text()) {
+            return self.in_fields(header, name, needle).await;
+        }
+        let message = self.message().await?;
         match &text.place {
             Place::Field(name) => self.in_fields(&message, name, needle).await,
             Place::Body => self.in_body(&message, needle).await,
@@ -64,6 +68,7 @@ impl<'s> Scanned<'s> {
         Ok(self.message.insert(message).clone())
     }
 
+    /// `message` may be its header alone.
     async fn in_fields(
         &mut self,
         message: &[u8],

@@ -9,10 +9,9 @@ use std::{net::IpAddr, rc::Rc};
 
 use engine::shard::{Stream, now_ms};
 use engine::telemetry::{Level, note};
-use engine::tls::{Acceptor, Channel};
+use engine::tls::Acceptor;
 use mail::directory::Identity;
 use proto::imap::{Question, Server, Step};
-use proto::sasl;
 use proto::types::Moment;
 
 use super::append::Append;
@@ -23,7 +22,7 @@ use super::rules::{Entrance, Rules};
 use super::traffic::{OUT_BYTES, READ_BYTES};
 use super::wire::Deflate;
 use crate::gate::{Pass, Refused};
-use crate::proxy;
+use crate::{login, proxy};
 
 /// How long, and for how many octets, a client that was sent away may go on talking.
 const LINGER_MS: u64 = 1_000;
@@ -250,7 +249,7 @@ impl Session {
             self.door.metrics.tls.inc();
             self.machine.upgraded();
             if let Some(tls) = self.stream.tls() {
-                self.machine.set_channel(channel_of(tls));
+                self.machine.set_channel(login::channel_of(tls));
             }
             return true;
         };
@@ -304,15 +303,6 @@ impl Session {
             self.machine.stop(&mut self.out);
         }
         stops
-    }
-}
-
-/// What SASL may know of a channel.
-fn channel_of(tls: &Channel) -> sasl::Channel {
-    sasl::Channel {
-        exporter: tls.binding(),
-        end_point: None,
-        certificate: tls.client_addresses().into_iter().next(),
     }
 }
 

@@ -5,7 +5,7 @@
 //! deletions are answered when they are on stable storage. How it fails: as the client's reply.
 
 use bytes::{Buf, Bytes};
-use engine::shard::{Permit, now_ms};
+use engine::shard::{Permit, now_ms, sleep};
 use mail::directory::Identity;
 use proto::pop3::server::{Answer, Code, Maildrop, Question, Refusal, Retrieval, Step};
 use proto::sasl;
@@ -48,6 +48,7 @@ impl Session {
                 Some(_) => return After::Gone,
                 None => self.enter().await.map_or_else(Answer::Refuse, Answer::Opened),
             },
+            Question::Retrieve if !self.keep_pace().await => return After::Gone,
             Question::Retrieve => return self.retrieve().await,
             Question::Commit => {
                 self.commit().await.map_or_else(Answer::Refuse, |()| Answer::Accept)
@@ -55,6 +56,20 @@ impl Session {
         };
         self.answer(answer);
         After::Answered
+    }
+
+    /// Waits if this session asks for too much; false when the peer is gone.
+    async fn keep_pace(&mut self) -> bool {
+        let per_second = self.rules.limits.mail_commands_per_second;
+        let wait_ms = self.inbox.as_mut().map_or(0, |inbox| inbox.pace.take(now_ms(), per_second));
+        if wait_ms > 0 {
+            self.door.metrics.slowed.inc();
+            if !self.send().await {
+                return false;
+            }
+            sleep(wait_ms).await;
+        }
+        true
     }
 
     async fn authenticate(&mut self) -> Answer<Snapshot> {
@@ -118,12 +133,17 @@ impl Session {
         }
     }
 
-    /// A message, and the memory for it.
-    async fn fetch(&self, retrieval: Retrieval) -> Result<(Bytes, Permit), Refusal> {
+    /// A message, or as much of it as is asked for, and the memory for it.
+    async fn fetch(&self, retrieval: Retrieval) -> Result<(Bytes, Option<Permit>), Refusal> {
         let (Some(drop), Some(inbox)) = (self.machine.maildrop(), self.inbox.as_deref()) else {
             return Err(Refusal::UNAVAILABLE);
         };
         let uid = drop.uid(retrieval.index).ok_or(Refusal::UNAVAILABLE)?;
+        if retrieval.lines == Some(0)
+            && let Some(header) = inbox.header(uid).await?
+        {
+            return Ok((header, None));
+        }
         // One that is larger than all of the memory goes alone, as it must go some time.
         let octets = usize::try_from(drop.octets(retrieval.index)).unwrap_or(usize::MAX);
         let budget = &self.door.budget;
@@ -131,7 +151,7 @@ impl Session {
             self.door.metrics.memory_spent.inc();
             return Err(MEMORY_SPENT);
         };
-        Ok((inbox.message(uid).await?, permit))
+        Ok((inbox.message(uid).await?, Some(permit)))
     }
 
     /// Sends a message from where it lies, with what the machine puts between.

@@ -13,6 +13,7 @@ use mail::mailbox::{Flags, How, INBOX, Mailbox, MailboxError, Marks, View};
 use proto::pop3::server::{Code, Maildrop, Refusal};
 
 use super::lock::Lock;
+use crate::pace::Pace;
 
 /// A message that is not there any more, or of which we can say no more than that.
 const GONE: Refusal = Refusal::new(None, "This message is gone");
@@ -82,6 +83,8 @@ pub(super) struct Inbox {
     view: View,
     /// Given back before the last reply: the client may come again at once.
     lock: Option<Lock>,
+    /// How fast it goes.
+    pub pace: Pace,
     /// UIDs of what was sent whole.
     read: BTreeSet<u32>,
 }
@@ -94,7 +97,10 @@ impl Inbox {
     pub async fn open(mailbox: &Mailbox, lock: Lock) -> Result<(Box<Self>, Snapshot), Refusal> {
         let view = mailbox.open(INBOX, true).await.map_err(|error| refusal(&error))?;
         let snapshot = Snapshot::of(&view);
-        Ok((Box::new(Self { view, lock: Some(lock), read: BTreeSet::new() }), snapshot))
+        Ok((
+            Box::new(Self { view, lock: Some(lock), pace: Pace::default(), read: BTreeSet::new() }),
+            snapshot,
+        ))
     }
 
     /// The octets of a message.
@@ -103,6 +109,15 @@ impl Inbox {
     /// What the client is to be told.
     pub async fn message(&self, uid: u32) -> Result<Bytes, Refusal> {
         self.view.body(uid, 0..u64::MAX).await.map_err(|error| refusal(&error))
+    }
+
+    /// The header of a message, if it is not so long that only the message has it.
+    ///
+    /// # Errors
+    /// What the client is to be told.
+    pub async fn header(&self, uid: u32) -> Result<Option<Bytes>, Refusal> {
+        let digest = self.view.digest(uid).await.map_err(|error| refusal(&error))?;
+        Ok(digest.header.text().cloned())
     }
 
     /// A message has been sent whole.

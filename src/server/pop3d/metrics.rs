@@ -25,6 +25,8 @@ pub struct Metrics {
     pub octets: Counter,
     /// Messages deleted.
     pub deleted: Counter,
+    /// Commands that waited because their session asked for too much.
+    pub slowed: Counter,
     /// Messages put off because the memory of the shard was spent.
     pub memory_spent: Counter,
     /// Handshakes that came to TLS.
@@ -47,6 +49,7 @@ impl Measured for Metrics {
         sheet.counter("pop3.messages", &self.messages);
         sheet.counter("pop3.octets", &self.octets);
         sheet.counter("pop3.deleted", &self.deleted);
+        sheet.counter("pop3.slowed", &self.slowed);
         sheet.counter("pop3.memory_spent", &self.memory_spent);
         sheet.counter("pop3.tls", &self.tls);
         sheet.counter("pop3.tls_failed", &self.tls_failed);

@@ -8,9 +8,8 @@ use std::{net::IpAddr, rc::Rc, time::Duration};
 use engine::tls::Acceptor;
 use mail::policy::Networks;
 use proto::pop3::server::{self as machine, Expiry, Profile};
-use proto::sasl::{Mechanism, Mechanisms};
 
-use crate::listener::{Kind, LimitSettings, ListenerSettings, MechanismName, TlsMode};
+use crate::listener::{Kind, LimitSettings, ListenerSettings, TlsMode};
 
 /// What follows our name in the greeting.
 const BANNER: &str = "Ringpost";
@@ -113,25 +112,10 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
             ..machine::Limits::default()
         },
         starttls: listener.tls == TlsMode::Starttls,
-        mechanisms: mechanisms(listener),
+        mechanisms: listener.mechanisms(),
         auth_in_the_clear: false,
         expire: Some(Expiry::Never),
         login_delay_s: u32::try_from(login_delay_s).unwrap_or(u32::MAX),
-    }
-}
-
-/// What a listener lets users log in with: anything, unless it says what.
-fn mechanisms(listener: &ListenerSettings) -> Mechanisms {
-    let named = |name: &MechanismName| match name {
-        MechanismName::Plain => Mechanism::Plain,
-        MechanismName::Login => Mechanism::Login,
-        MechanismName::ScramSha256 => Mechanism::ScramSha256,
-        MechanismName::ScramSha256Plus => Mechanism::ScramSha256Plus,
-        MechanismName::External => Mechanism::External,
-    };
-    match listener.auth.as_slice() {
-        [] => Mechanism::ALL.into_iter().collect(),
-        names => names.iter().map(named).collect(),
     }
 }
 

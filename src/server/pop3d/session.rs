@@ -10,10 +10,9 @@ use std::{net::IpAddr, rc::Rc};
 use bytes::Bytes;
 use engine::shard::{Stream, now_ms};
 use engine::telemetry::{Level, note};
-use engine::tls::{Acceptor, Channel};
+use engine::tls::Acceptor;
 use mail::directory::Identity;
 use proto::pop3::server::{Answer, Question, Server, Step};
-use proto::sasl;
 use proto::types::Moment;
 
 use super::decide::After;
@@ -21,7 +20,7 @@ use super::door::{Inner, Place, turned_away};
 use super::maildrop::{Inbox, Snapshot};
 use super::rules::{Entrance, OUT_BYTES_MAX, Rules};
 use crate::gate::{Pass, Refused};
-use crate::proxy;
+use crate::{login, proxy};
 
 /// Octets read at once: the kernel holds this much a connection.
 const READ_BYTES: usize = 1 << 10;
@@ -255,7 +254,7 @@ impl Session {
             self.door.metrics.tls.inc();
             self.machine.upgraded();
             if let Some(tls) = self.stream.tls() {
-                self.machine.set_channel(channel_of(tls));
+                self.machine.set_channel(login::channel_of(tls));
             }
             return true;
         };
@@ -360,15 +359,6 @@ impl Session {
         if self.out.capacity() > OUT_KEPT_BYTES_MAX {
             self.out = Vec::with_capacity(OUT_BYTES);
         }
-    }
-}
-
-/// What SASL may know of a channel.
-fn channel_of(tls: &Channel) -> sasl::Channel {
-    sasl::Channel {
-        exporter: tls.binding(),
-        end_point: None,
-        certificate: tls.client_addresses().into_iter().next(),
     }
 }
 

@@ -8,12 +8,10 @@ use engine::tls::Acceptor;
 use mail::authentication::checks::{self, Policy};
 use mail::delivery::{route::Routes, settings::RouteSettings};
 use mail::policy::{self, Networks, Relay};
-use proto::sasl::{self, Mechanism, Mechanisms};
+use proto::sasl;
 use proto::smtp::server::{self as machine, Profile};
 
-use crate::listener::{
-    Kind, LimitSettings, LineEndings, ListenerSettings, MechanismName, Protocol, TlsMode,
-};
+use crate::listener::{Kind, LimitSettings, LineEndings, ListenerSettings, Protocol, TlsMode};
 
 /// What follows our name in the greeting.
 const BANNER: &str = "Ringpost";
@@ -150,7 +148,7 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
             session_timeout: limits.session_timeout.get(),
         },
         starttls: listener.tls == TlsMode::Starttls,
-        mechanisms: mechanisms(listener),
+        mechanisms: listener.mechanisms(),
         auth_in_the_clear: false,
         auth_required: listener.kind == Kind::Submission,
         require_tls: listener.tls != TlsMode::None,
@@ -163,19 +161,4 @@ fn profile(told: &Told<'_>, listener: &ListenerSettings) -> Profile {
 fn policy_of(listener: &ListenerSettings, default: Policy) -> Policy {
     let usual = if listener.kind == Kind::Submission { Policy::None } else { default };
     listener.authentication.unwrap_or(usual)
-}
-
-/// What a listener lets users log in with.
-fn mechanisms(listener: &ListenerSettings) -> Mechanisms {
-    let named = |name: &MechanismName| match name {
-        MechanismName::Plain => Mechanism::Plain,
-        MechanismName::Login => Mechanism::Login,
-        MechanismName::ScramSha256 => Mechanism::ScramSha256,
-        MechanismName::ScramSha256Plus => Mechanism::ScramSha256Plus,
-        MechanismName::External => Mechanism::External,
-    };
-    match (listener.kind, listener.auth.as_slice()) {
-        (Kind::Submission, []) => Mechanism::ALL.into_iter().collect(),
-        (_, names) => names.iter().map(named).collect(),
-    }
 }

@@ -9,9 +9,8 @@ use std::{net::IpAddr, rc::Rc};
 
 use engine::shard::{Stream, now_ms, wall_ms};
 use engine::telemetry::{Level, note};
-use engine::tls::{Acceptor, Channel};
+use engine::tls::Acceptor;
 use mail::directory::Identity;
-use proto::sasl;
 use proto::smtp::server::{Question, Server, Step};
 use proto::types::{Moment, Timestamp};
 
@@ -20,7 +19,7 @@ use super::intake::Intake;
 use super::rules::{Entrance, Rules};
 use super::ways::Ways;
 use crate::gate::{Pass, Refused};
-use crate::proxy;
+use crate::{login, proxy};
 
 /// Octets read at once while waiting for a command: the kernel holds this much a connection.
 const COMMAND_READ_BYTES: usize = 1 << 10;
@@ -218,7 +217,7 @@ impl Session {
             self.machine.upgraded();
             self.account = None;
             if let Some(tls) = self.stream.tls() {
-                self.machine.set_channel(channel_of(tls));
+                self.machine.set_channel(login::channel_of(tls));
             }
             return true;
         };
@@ -339,15 +338,6 @@ impl Session {
         if self.input.len() == self.input.capacity() {
             self.input.reserve(COMMAND_READ_BYTES);
         }
-    }
-}
-
-/// What SASL may know of a channel.
-fn channel_of(tls: &Channel) -> sasl::Channel {
-    sasl::Channel {
-        exporter: tls.binding(),
-        end_point: None,
-        certificate: tls.client_addresses().into_iter().next(),
     }
 }
 

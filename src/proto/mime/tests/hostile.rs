@@ -23,6 +23,11 @@ fn judge(message: &[u8], limits: &Limits) -> Digest {
     for range in digest.header.select(&[], true) {
         assert!(range.start < range.end && range.end <= parts[0].header.end);
     }
+    let header = &message[parts[0].header.start as usize..parts[0].header.end as usize];
+    match digest.header.text() {
+        Some(text) => assert!(text == header && parts[0].header.start == 0),
+        None => assert!(header.len() > limits.header_octets_max as usize),
+    }
     assert!(digest.preview.chars().count() <= 200);
     assert!(digest.ids.ancestors.len() <= limits.ancestors_max as usize);
     let mut out = Vec::new();
@@ -69,6 +74,7 @@ fn small() -> Limits {
         depth_max: 4,
         parts_max: 6,
         fields_max: 8,
+        header_octets_max: 60,
         envelope_octets_max: 300,
         structure_octets_max: 400,
         ancestors_max: 3,
@@ -141,6 +147,7 @@ fn limits_of_nothing_are_kept() {
         depth_max: 0,
         parts_max: 1,
         fields_max: 0,
+        header_octets_max: 0,
         envelope_octets_max: 0,
         structure_octets_max: 0,
         ancestors_max: 0,

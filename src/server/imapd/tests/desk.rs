@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use super::super::home::{Guests, Home, Manner};
 use super::super::news::{self, Telling};
 use super::super::{copy, folders, list, quota, search, select, sort, status, thread};
+use crate::pace::Pace;
 
 /// Bounds a test that hangs; nothing is asserted about time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -26,6 +27,7 @@ pub(super) struct Desk {
     pub home: Home,
     machine: Server,
     store: Store,
+    metrics: Arc<Metrics>,
     _dir: tempfile::TempDir,
 }
 
@@ -39,9 +41,8 @@ pub(super) fn at_desk<F: Future<Output = ()>>(body: impl FnOnce(Desk) -> F) {
     LocalSet::new().block_on(&runtime, bounded);
 }
 
-fn open(dir: &std::path::Path) -> Store {
+fn open(dir: &std::path::Path, metrics: &Arc<Metrics>) -> Store {
     let settings = mailbox::Settings::default();
-    let metrics = Arc::<Metrics>::default();
     let storage = storage::Settings {
         memory: Size::mib(4),
         free_min: Size(0),
@@ -49,11 +50,11 @@ fn open(dir: &std::path::Path) -> Store {
         batch_bytes_max: Size::mib(1),
     };
     let parts = mailbox::Parts {
-        caches: Rc::new(Caches::new(&settings, Arc::clone(&metrics))),
+        caches: Rc::new(Caches::new(&settings, Arc::clone(metrics))),
         settings: Arc::new(settings),
         storage,
         domains: Arc::<DomainUse>::default(),
-        metrics,
+        metrics: Arc::clone(metrics),
         storage_metrics: Arc::default(),
         own: 1,
     };
@@ -63,13 +64,15 @@ fn open(dir: &std::path::Path) -> Store {
 impl Desk {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path());
+        let metrics = Arc::<Metrics>::default();
+        let store = open(dir.path(), &metrics);
         let home = Home {
             mailbox: store.mailbox(ANN).await.unwrap(),
             limits: Limits::default(),
             view: None,
             saved: Vec::new(),
-            _guest: Guests::default().enter(ANN).unwrap(),
+            pace: Pace::default(),
+            _guest: Guests::default().enter(ANN, 1).unwrap(),
         };
         let profile = Profile {
             auth_in_the_clear: true,
@@ -78,9 +81,14 @@ impl Desk {
         };
         let mut machine = Server::new(Rc::new(profile), Moment(0));
         let _ = machine.greet(Moment(0), &mut Vec::new());
-        let mut desk = Self { home, machine, store, _dir: dir };
+        let mut desk = Self { home, machine, store, metrics, _dir: dir };
         desk.told("LOGIN ann secret").await;
         desk
+    }
+
+    /// How often a body was looked for, in memory or on the disk.
+    pub fn bodies_read(&self) -> u64 {
+        self.metrics.body_hits.get() + self.metrics.body_misses.get()
     }
 
     /// The account's mailbox, as another session has it.

@@ -72,6 +72,20 @@ async fn fill(desk: &mut Desk) {
 }
 
 #[test]
+fn fields_are_searched_without_reading_messages() {
+    at_desk(async |mut desk| {
+        fill(&mut desk).await;
+        let keys = "OR SUBJECT \"au lait\" OR HEADER References <1@x> BCC hidden NOT FROM mooch";
+        assert_eq!(desk.told(&format!("SEARCH {keys}")).await, "* SEARCH 2 3 4\r\n");
+        assert_eq!(desk.told("SEARCH HEADER X-A b").await, "* SEARCH 5\r\n");
+        assert_eq!(desk.bodies_read(), 0);
+        // What is in the message itself is not in the index.
+        assert_eq!(desk.told("SEARCH BODY \"needle across\"").await, "* SEARCH 3\r\n");
+        assert!(desk.bodies_read() > 0);
+    });
+}
+
+#[test]
 fn each_key_finds_what_it_names() {
     at_desk(async |mut desk| {
         fill(&mut desk).await;
