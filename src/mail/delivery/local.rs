@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use engine::shard::{unpin_thread, wall_ms};
+use engine::shard::wall_ms;
 use foldhash::fast::RandomState;
 use proto::types::{Address, Enhanced, Reply, Timestamp};
 
@@ -17,9 +17,6 @@ use crate::mailbox::{Delivery, Limits, MailboxError, Parcel, Placed, Stores};
 
 /// Where quarantined mail is put; into INBOX where there is no such folder.
 const JUNK: &str = "Junk";
-/// Octets of a message that the shard itself makes a parcel of. Longer ones would hold it up for a
-/// millisecond and more.
-const PARCEL_BYTES_MAX: usize = 256 << 10;
 
 /// Where one copy of a message goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -104,16 +101,8 @@ fn said(account: &str, placed: Placed) -> Reply {
 /// The message with all that is made of it. It is copied for its Return-Path, into just the room that it
 /// needs: caches will keep it, and what it arrived in may have room for much more.
 async fn parcel(sender: Option<&Address>, message: &Bytes) -> Result<Parcel, MailboxError> {
-    let (now, path) = (Timestamp(wall_ms()), return_path(sender));
-    if message.len() <= PARCEL_BYTES_MAX {
-        return Ok(Parcel::new(joined(&path, message), now));
-    }
-    let message = message.clone();
-    let made = tokio::task::spawn_blocking(move || {
-        unpin_thread();
-        Parcel::new(joined(&path, &message), now)
-    });
-    made.await.map_err(|error| MailboxError::Failing(error.to_string().into()))
+    let (now, path, message) = (Timestamp(wall_ms()), return_path(sender), message.clone());
+    Parcel::made(message.len(), now, move || joined(&path, &message)).await
 }
 
 /// Who sent it, as the envelope says.

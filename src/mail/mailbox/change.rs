@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use super::account::Account;
 use super::feed::{Change, What};
 use super::folder::Folder;
-use super::message::translate;
+use super::message::Translation;
 use super::names::folder_name;
 use super::plan::Plan;
 use super::quota;
@@ -70,8 +70,8 @@ impl View {
     /// Changes flags of the messages in `uids` that are there.
     ///
     /// # Errors
-    /// [`MailboxError::TooMany`] keywords, [`MailboxError::NoFolder`] and the disk's; what was in earlier
-    /// pieces is done then.
+    /// [`MailboxError::NoFolder`] and the disk's; what was in earlier pieces is done then. Keywords that
+    /// find no room are left out (RFC 9051 §7.1, PERMANENTFLAGS).
     pub async fn store(
         &self,
         uids: &[u32],
@@ -86,6 +86,7 @@ impl View {
                 plan.commit(&self.mailbox.store.0).await?;
             }
         }
+        self.settled(stored.modseq).await?;
         Ok(stored)
     }
 
@@ -101,7 +102,7 @@ impl View {
         let state = &mut *folder.state.borrow_mut();
         let bits = match how {
             How::Remove => marks.known(&state.row.keywords),
-            How::Replace | How::Add => marks.learn(&mut state.row.keywords)?,
+            How::Replace | How::Add => marks.learn_some(&mut state.row.keywords),
         };
         let modseq = state.row.counts.modseq + 1;
         let mut changed: SmallVec<[Entry; 1]> = SmallVec::new();
@@ -197,7 +198,8 @@ impl View {
             expunged.modseq = Some(modseq);
             expunged.uids.extend(entries.iter().map(|entry| entry.uid));
         }
-        store.forget_expunges(account_of(self), folder).await?;
+        self.settled(expunged.modseq).await?;
+        store.forget_expunges(&self.mailbox.account, folder).await;
         Ok(expunged)
     }
 
@@ -245,17 +247,23 @@ impl View {
     }
 
     /// Moves messages into another folder of the account. Each message is in one of the two at any time;
-    /// large sets go in pieces.
+    /// large sets go in pieces. `moved` will say what has moved, be it all or not.
     ///
     /// # Errors
     /// As [`copy`](Self::copy); what was in earlier pieces has moved then.
-    pub async fn move_to(&self, uids: &[u32], to: &str) -> Result<Copied, MailboxError> {
+    pub async fn move_to(
+        &self,
+        uids: &[u32],
+        to: &str,
+        moved: &mut Copied,
+    ) -> Result<(), MailboxError> {
         let store = &self.mailbox.store.0;
         let folder = self.live()?;
         let target = self.target(to)?;
-        let validity = target.state.borrow().row.validity;
-        let mut moved = Copied { validity, ..Copied::default() };
-        for piece in sorted(uids).chunks(PIECE) {
+        moved.validity = target.state.borrow().row.validity;
+        let uids = sorted(uids);
+        Account::has_room_for(&target, self.currents(&uids, |_| true).len(), self.messages_max())?;
+        for piece in uids.chunks(PIECE) {
             self.live()?;
             let entries = self.currents(piece, |_| true);
             Account::has_room_for(&target, entries.len(), self.messages_max())?;
@@ -273,8 +281,21 @@ impl View {
             moved.from.extend(entries.iter().map(|entry| entry.uid));
             moved.to.extend(arrived.iter().map(|entry| entry.uid));
         }
-        store.forget_expunges(account_of(self), folder).await?;
-        Ok(moved)
+        store.forget_expunges(&self.mailbox.account, folder).await;
+        Ok(())
+    }
+
+    /// What others did here may be on its way still: who found nothing left to do waits for that, since a
+    /// crash could take it back. `own` is the last change of one's own, which comes behind all of theirs.
+    async fn settled(&self, own: Option<u64>) -> Result<(), MailboxError> {
+        let folder = self.live()?;
+        if own.is_some() || folder.state.borrow().feed.is_settled() {
+            return Ok(());
+        }
+        let mut plan = Plan::default();
+        plan.put_folder(folder, &folder.state.borrow().row);
+        plan.of(&self.mailbox.account);
+        Ok(plan.commit(&self.mailbox.store.0).await?)
     }
 
     /// The folder, if it and the account are still there.
@@ -311,16 +332,13 @@ impl View {
         let saved = self.mailbox.store.0.now();
         let here = self.keywords();
         let there = &mut target.state.borrow_mut().row.keywords;
+        let mut translation = Translation::new(&here, there);
         let translate = |entry: &Entry| {
-            let flags = translate(entry.flags, &here, there);
+            let flags = translation.translate(entry.flags);
             Entry { flags, saved, ..*entry }
         };
         entries.iter().map(translate).collect()
     }
-}
-
-fn account_of(view: &View) -> &Rc<Account> {
-    &view.mailbox.account
 }
 
 fn sorted(uids: &[u32]) -> Vec<u32> {
@@ -335,8 +353,13 @@ fn uids_of(entries: &[Entry]) -> Vec<u32> {
 }
 
 impl Inner {
-    /// Removes the oldest half of what a folder remembers of its expunges when that is too much.
-    async fn forget_expunges(
+    /// Removes the oldest half of what a folder remembers of its expunges when that is too much. What fails
+    /// here is done by the next expunge, and is no failure of this one.
+    async fn forget_expunges(self: &Rc<Self>, account: &Rc<Account>, folder: &Rc<Folder>) {
+        let _ = self.try_to_forget_expunges(account, folder).await;
+    }
+
+    async fn try_to_forget_expunges(
         self: &Rc<Self>,
         account: &Rc<Account>,
         folder: &Rc<Folder>,

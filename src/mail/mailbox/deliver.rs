@@ -7,6 +7,7 @@
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use engine::shard::unpin_thread;
 use proto::types::Timestamp;
 use smallvec::SmallVec;
 
@@ -18,6 +19,9 @@ use super::plan::{Fresh, Plan};
 use super::quota::{self, Limits};
 use super::record::{self, BODY, DIGEST, SHARE};
 use super::{EmailId, Entry, Flags, Inner, Mailbox, MailboxError, Marks, Store, ThreadId};
+
+/// Octets of a message of which the shard itself makes a parcel.
+const OWN_OCTETS_MAX: usize = 256 << 10;
 
 /// A message on its way in, with all that is made of it. May go from thread to thread.
 #[derive(Clone, Debug)]
@@ -37,6 +41,26 @@ impl Parcel {
         let digest = Arc::new(digest(&message));
         let encoded = encode(&digest);
         Self { message, digest, encoded: encoded.into(), internal, marks: Marks::default() }
+    }
+
+    /// Likewise, of the message that `message` gives and that has so many octets. A long one is read on
+    /// another thread: it would hold the shard up for a millisecond and more.
+    ///
+    /// # Errors
+    /// [`MailboxError::Failing`]: there is no such thread.
+    pub async fn made(
+        octets: usize,
+        internal: Timestamp,
+        message: impl FnOnce() -> Bytes + Send + 'static,
+    ) -> Result<Self, MailboxError> {
+        if octets <= OWN_OCTETS_MAX {
+            return Ok(Self::new(message(), internal));
+        }
+        let made = tokio::task::spawn_blocking(move || {
+            unpin_thread();
+            Self::new(message(), internal)
+        });
+        made.await.map_err(|error| MailboxError::Failing(error.to_string().into()))
     }
 
     /// With flags and keywords.
@@ -187,7 +211,10 @@ impl Mailbox {
         }
         let usage = self.account.state.borrow().usage;
         quota::check(limits, usage, bytes, &store.domains, &self.account.domain)?;
-        let flags = learn(&folder, parcels)?;
+        let flags: Vec<Flags> = {
+            let known = &mut folder.state.borrow_mut().row.keywords;
+            parcels.iter().map(|parcel| parcel.marks.learn_some(known)).collect()
+        };
         let mut plan = Plan::default();
         let now = store.now();
         let mut fresh = Vec::with_capacity(parcels.len());
@@ -207,18 +234,6 @@ impl Mailbox {
         let validity = folder.state.borrow().row.validity;
         Ok(Appended { validity, uids: entries.iter().map(|entry| entry.uid).collect() })
     }
-}
-
-/// What the marks of all parcels are in a folder; it learns all of their keywords or none.
-fn learn(folder: &Folder, parcels: &[Parcel]) -> Result<Vec<Flags>, MailboxError> {
-    let row = &mut folder.state.borrow_mut().row;
-    let mut keywords = row.keywords.clone();
-    let flags: Result<Vec<Flags>, _> =
-        parcels.iter().map(|parcel| parcel.marks.learn(&mut keywords)).collect();
-    if flags.is_ok() {
-        row.keywords = keywords;
-    }
-    flags
 }
 
 impl Incoming<'_> {
@@ -258,9 +273,7 @@ impl Inner {
         let flags = {
             let row = &mut folder.state.borrow_mut().row;
             // A folder that knows enough keywords shall not refuse mail.
-            let marks = &incoming.parcel.marks;
-            let learned = marks.learn(&mut row.keywords);
-            learned.unwrap_or_else(|_| marks.known(&row.keywords))
+            incoming.parcel.marks.learn_some(&mut row.keywords)
         };
         let entries = self.arrive(plan, account, &folder, 0, [incoming.entry(flags)]);
         self.keep(plan, &folder, &entries[0], incoming.parcel);

@@ -36,6 +36,8 @@ pub(super) enum What {
     Gone(SmallVec<[u32; 4]>),
     /// The folder is.
     Deleted,
+    /// It was INBOX, and has another name: who has INBOX open must open it again (RFC 9051 §6.3.6).
+    Parted,
 }
 
 impl What {
@@ -43,7 +45,7 @@ impl What {
         match self {
             Self::New(entries) | Self::Flags(entries) => entries.len(),
             Self::Gone(uids) => uids.len(),
-            Self::Deleted => 1,
+            Self::Deleted | Self::Parted => 1,
         }
     }
 }
@@ -90,9 +92,19 @@ impl Feed {
         self.forget();
     }
 
+    /// The number that the next change will have.
+    pub fn end(&self) -> u64 {
+        self.first + self.kept.len() as u64
+    }
+
+    /// Whether all changes before `end` are published.
+    pub const fn is_published(&self, end: u64) -> bool {
+        self.published >= end
+    }
+
     /// Whether all changes are published.
     pub fn is_settled(&self) -> bool {
-        self.first + self.kept.len() as u64 == self.published
+        self.is_published(self.end())
     }
 
     /// A reader that begins with what is published next.

@@ -14,6 +14,7 @@ use engine::telemetry::{Level, note};
 use foldhash::fast::RandomState;
 use tokio::sync::{Mutex, Notify};
 
+use super::account::Account;
 use super::feed::{Change, Feed, What};
 use super::index::Index;
 use super::record::{self, ENTRY, FolderRow};
@@ -43,6 +44,8 @@ pub(super) struct State {
     pub feed: Feed,
     pending: HashMap<u32, Pending, RandomState>,
     pub is_deleted: bool,
+    /// How often it was INBOX and got another name. Sessions that opened it before are not in it.
+    pub partings: u32,
 }
 
 /// A message as it will be.
@@ -67,6 +70,7 @@ impl Folder {
             feed: Feed::default(),
             pending: HashMap::default(),
             is_deleted: false,
+            partings: 0,
         };
         let state = RefCell::new(state);
         Rc::new(Self { account, number, state, news: Notify::new(), loading: Mutex::new(()) })
@@ -76,10 +80,11 @@ impl Folder {
     pub fn publish(&self, last: u64) {
         {
             let state = &mut *self.state.borrow_mut();
-            let State { feed, index, pending, shown, is_deleted, .. } = state;
+            let State { feed, index, pending, shown, is_deleted, partings, .. } = state;
             for (number, change) in feed.due(last) {
                 *shown = change.counts;
                 *is_deleted |= matches!(change.what, What::Deleted);
+                *partings += u32::from(matches!(change.what, What::Parted));
                 if let Some(index) = index {
                     apply(index, &change.what);
                 }
@@ -91,7 +96,7 @@ impl Folder {
                 match &change.what {
                     What::Flags(entries) => entries.iter().map(|e| e.uid).for_each(settle),
                     What::Gone(uids) => uids.iter().copied().for_each(settle),
-                    What::New(_) | What::Deleted => {}
+                    What::New(_) | What::Deleted | What::Parted => {}
                 }
             }
             feed.publish(last);
@@ -102,9 +107,10 @@ impl Folder {
     /// Reads the index unless it is in memory. The reader keeps it there.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's, and [`MailboxError::Lost`].
     pub async fn open(
         self: &Rc<Self>,
+        account: &Account,
         disk: &storage::Store,
         metrics: &Metrics,
     ) -> Result<Reader, MailboxError> {
@@ -119,21 +125,23 @@ impl Folder {
             return Ok(reader);
         }
         metrics.index_misses.inc();
-        while !self.load(disk, metrics).await? {
+        while !self.load(account, disk, metrics).await? {
             metrics.lagged.inc();
         }
         Ok(reader)
     }
 
-    /// Reads all entries, then makes the changes that were published meanwhile. False if those are
-    /// not all there any more.
+    /// Reads all entries, waits until everything that may have been read is on stable storage, then makes
+    /// the changes that were published meanwhile. False if those are not all there any more.
     async fn load(
         self: &Rc<Self>,
+        account: &Account,
         disk: &storage::Store,
         metrics: &Metrics,
     ) -> Result<bool, MailboxError> {
         let since = Reader::new(self);
         let entries = self.read_entries(disk, metrics).await?;
+        self.settle(account).await?;
         let Ok(changes) = since.read() else { return Ok(false) };
         let mut index = Index::new(entries);
         for change in &changes {
@@ -141,6 +149,19 @@ impl Folder {
         }
         self.state.borrow_mut().index = Some(index);
         Ok(true)
+    }
+
+    /// Waits until everything that is on its way now is published.
+    async fn settle(&self, account: &Account) -> Result<(), MailboxError> {
+        let end = self.state.borrow().feed.end();
+        loop {
+            let news = self.news.notified();
+            account.alive()?;
+            if self.state.borrow().feed.is_published(end) {
+                return Ok(());
+            }
+            news.await;
+        }
     }
 
     async fn read_entries(
@@ -214,7 +235,7 @@ impl State {
                 }
             }
             // Nobody can name these before they are published.
-            What::New(_) | What::Deleted => {}
+            What::New(_) | What::Deleted | What::Parted => {}
         }
         number
     }
@@ -238,7 +259,7 @@ fn apply(index: &mut Index, what: &What) {
             entries.iter().for_each(|entry| index.put(*entry));
         }
         What::Gone(uids) => index.remove(uids),
-        What::Deleted => {}
+        What::Deleted | What::Parted => {}
     }
 }
 

@@ -128,10 +128,15 @@ impl Mailbox {
             return Err(MailboxError::BadName("it is beneath itself"));
         }
         let moved = self.names_beneath(&from)?;
-        let is_taken = |name: &str| self.account.state.borrow().folders.contains_key(name);
         let is_inbox = from == INBOX;
         let moved = if is_inbox { Vec::new() } else { moved };
         let renamed = |name: &str| format!("{to}{}", &name[from.len()..]);
+        // What has another name in the end takes none away.
+        let goes = |name: &str| {
+            !is_inbox && (name == from || moved.binary_search_by(|one| (**one).cmp(name)).is_ok())
+        };
+        let is_taken =
+            |name: &str| self.account.state.borrow().folders.contains_key(name) && !goes(name);
         if is_taken(&to) || moved.iter().any(|name| is_taken(&renamed(name))) {
             return Err(MailboxError::Exists);
         }
@@ -139,17 +144,16 @@ impl Mailbox {
             return Err(MailboxError::BadName("one beneath it would be too long"));
         }
         let mut plan = Plan::default();
+        if is_inbox {
+            self.empty_inbox_into(&mut plan, &folder, &to)?;
+            return Ok(plan.commit(&self.store.0).await?);
+        }
         if let Some((above, _)) = to.rsplit_once(SEPARATOR)
             && !is_taken(above)
         {
             self.make_folders(&mut plan, above, None)?;
         }
-        if is_inbox {
-            self.empty_inbox_into(&mut plan, &folder, &to)?;
-        } else {
-            self.take_name(&mut plan, &from, &to);
-            moved.iter().for_each(|name| self.take_name(&mut plan, name, &renamed(name)));
-        }
+        self.take_names(&mut plan, &from, &to, &moved);
         Ok(plan.commit(&self.store.0).await?)
     }
 
@@ -212,16 +216,22 @@ impl Mailbox {
         Ok(state.folders.keys().filter(|one| beneath(one, name).is_some()).cloned().collect())
     }
 
-    fn take_name(&self, plan: &mut Plan, from: &str, to: &str) {
+    /// Gives a folder and those beneath it their new names. All leave their old ones first: what one had
+    /// another may get.
+    fn take_names(&self, plan: &mut Plan, from: &str, to: &str, beneath: &[Box<str>]) {
         let state = &mut *self.account.state.borrow_mut();
-        let Some(folder) = state.folders.remove(from) else { return };
-        {
+        let mut taken = Vec::with_capacity(beneath.len() + 1);
+        for name in std::iter::once(from).chain(beneath.iter().map(|name| &**name)) {
+            let Some(folder) = state.folders.remove(name) else { continue };
+            taken.push((format!("{to}{}", &name[from.len()..]), folder));
+        }
+        for (name, folder) in taken {
             let row = &mut folder.state.borrow_mut().row;
-            row.name = to.into();
+            row.name = name.as_str().into();
             plan.put_folder(&folder, row);
+            state.folders.insert(name.into(), Rc::clone(&folder));
         }
         plan.of(&self.account);
-        state.folders.insert(to.into(), folder);
     }
 
     /// The folder that was INBOX gets the new name, and a new one is INBOX: nothing is moved.
@@ -240,6 +250,8 @@ impl Mailbox {
             std::mem::swap(&mut old.row.object, &mut new.row.object);
             plan.put_folder(inbox, &old.row);
             plan.put_folder(&fresh, &new.row);
+            let counts = old.row.counts;
+            plan.show(inbox, Change { by: 0, what: What::Parted, counts });
         }
         state.folders.insert(INBOX.into(), fresh);
         state.folders.insert(to.into(), Rc::clone(inbox));

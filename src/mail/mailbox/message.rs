@@ -101,6 +101,18 @@ impl Marks {
         Ok(flags)
     }
 
+    /// Likewise, but keywords that find no room are left out.
+    pub(super) fn learn_some(&self, known: &mut Vec<Box<str>>) -> Flags {
+        self.learn(known).unwrap_or_else(|_| {
+            let mut flags = Flags(self.flags.0 & Flags::SYSTEM.0);
+            for keyword in &self.keywords {
+                let one = Self { flags: Flags(0), keywords: vec![keyword.clone()] };
+                flags = flags.with(one.learn(known).unwrap_or_default());
+            }
+            flags
+        })
+    }
+
     /// As bits in a folder, without keywords that it does not know.
     pub(super) fn known(&self, known: &[Box<str>]) -> Flags {
         let bits = self.keywords.iter().filter_map(|keyword| find(known, keyword));
@@ -114,14 +126,37 @@ fn find(known: &[Box<str>], keyword: &str) -> Option<usize> {
     known.iter().position(|one| one.eq_ignore_ascii_case(keyword))
 }
 
-/// Flags of one folder as another has them; keywords that find no room there are left out.
-pub(super) fn translate(flags: Flags, from: &[Box<str>], to: &mut Vec<Box<str>>) -> Flags {
-    let mut translated = Flags(flags.0 & Flags::SYSTEM.0);
-    for keyword in flags.keywords().filter_map(|index| from.get(index)) {
-        let marks = Marks { flags: Flags(0), keywords: vec![keyword.clone()] };
-        translated = translated.with(marks.learn(to).unwrap_or_default());
+/// How flags of one folder are in another. Each keyword is looked up once, however many messages have it.
+pub(super) struct Translation<'k> {
+    from: &'k [Box<str>],
+    to: &'k mut Vec<Box<str>>,
+    known: [Option<Flags>; KEYWORDS_MAX],
+}
+
+impl<'k> Translation<'k> {
+    /// From a folder with the keywords `from` to one with `to`, which learns those that are new.
+    pub fn new(from: &'k [Box<str>], to: &'k mut Vec<Box<str>>) -> Self {
+        Self { from, to, known: [None; KEYWORDS_MAX] }
     }
-    translated
+
+    /// Keywords that find no room are left out.
+    pub fn translate(&mut self, flags: Flags) -> Flags {
+        let system = Flags(flags.0 & Flags::SYSTEM.0);
+        flags.keywords().fold(system, |all, index| all.with(self.keyword(index)))
+    }
+
+    fn keyword(&mut self, index: usize) -> Flags {
+        if let Some(known) = self.known[index] {
+            return known;
+        }
+        let marks = |keyword: &str| Marks { keywords: vec![keyword.into()], ..Marks::default() };
+        let found = self
+            .from
+            .get(index)
+            .map(|keyword| marks(keyword))
+            .map(|marks| marks.learn_some(self.to));
+        *self.known[index].insert(found.unwrap_or_default())
+    }
 }
 
 /// EMAILID: the octets of a message, wherever it was copied or delivered to. Unique in its store.
@@ -182,7 +217,7 @@ mod tests {
         assert_eq!(marks(&["later"]).learn(&mut here).unwrap().keywords().next(), Some(1));
         assert_eq!(marks(&["unknown"]).known(&here), Flags::SEEN);
         let mut there: Vec<Box<str>> = vec!["x".into(), "LATER".into()];
-        let moved = translate(flags, &here, &mut there);
+        let moved = Translation::new(&here, &mut there).translate(flags);
         assert_eq!(there.len(), 3);
         assert_eq!(moved.keywords().collect::<Vec<_>>(), [1, 2]);
         assert!(moved.contains(Flags::SEEN));
@@ -198,7 +233,10 @@ mod tests {
         let refused = marks(&["k3", "one more"]).learn(&mut known);
         assert_eq!(refused, Err(MailboxError::TooMany("keywords")));
         assert_eq!(known, full);
-        assert_eq!(translate(Flags::keyword(0), &["y".into()], &mut known), Flags(0));
+        let from = ["y".into()];
+        assert_eq!(Translation::new(&from, &mut known).translate(Flags::keyword(0)), Flags(0));
+        let some = marks(&["one more", "k3"]).learn_some(&mut known);
+        assert_eq!((some, &known), (Flags::SEEN.with(Flags::keyword(3)), &full));
         assert!(marks(&[&"x".repeat(65)]).learn(&mut Vec::new()).is_err());
     }
 }

@@ -31,6 +31,8 @@ pub struct Metrics {
     pub digest_hits: Counter,
     /// Digests read from disk.
     pub digest_misses: Counter,
+    /// Digests that could not be read and were made of their messages again.
+    pub digests_made_again: Counter,
     /// Octets of bodies in memory.
     pub body_bytes: Gauge,
     /// Octets of digests in memory.
@@ -60,6 +62,7 @@ impl Measured for Metrics {
         sheet.counter("mailbox.body_misses", &self.body_misses);
         sheet.counter("mailbox.digest_hits", &self.digest_hits);
         sheet.counter("mailbox.digest_misses", &self.digest_misses);
+        sheet.counter("mailbox.digests_made_again", &self.digests_made_again);
         sheet.gauge("mailbox.body_bytes", &self.body_bytes);
         sheet.gauge("mailbox.digest_bytes", &self.digest_bytes);
         sheet.gauge("mailbox.account_bytes", &self.account_bytes);

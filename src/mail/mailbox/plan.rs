@@ -201,6 +201,10 @@ impl Ending {
         for (account, _) in &self.accounts {
             store.lose(account);
         }
+        // A folder that was to be deleted is its account's no more, but sessions may wait for news of it.
+        for show in &self.shows {
+            show.folder.news.notify_waiters();
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::digest::{Digest, decode};
+use super::digest::{Digest, decode, digest};
 use super::ranges::{self, Ranges};
 use super::record::{self, BODY, DIGEST, GONE};
 use super::{Entry, MailboxError, View};
@@ -48,7 +48,7 @@ impl View {
         self.digests(&[uid]).await?.pop().flatten().ok_or(MailboxError::Gone)
     }
 
-    /// The digests of many messages, in the order of `uids`; `None` for those that are gone. What is
+    /// The digests of many messages, in the order of `uids`; `None` for those that are gone or cannot be read. What is
     /// not in memory is read together; ask for some hundreds at a time.
     ///
     /// # Errors
@@ -70,18 +70,33 @@ impl View {
             let keys = some.iter().map(|(_, entry)| record::message_key(entry.id.0)).collect();
             let rows = store.disk.get_many(DIGEST, keys).await?;
             for ((at, entry), row) in some.iter().zip(rows) {
-                let Some(row) = row else {
-                    self.is_gone(entry.uid, "digest")?;
+                let stored = row.as_deref().map(decode);
+                let Some(Ok(digest)) = stored else {
+                    digests[*at] = self.made_again(entry).await?;
                     continue;
                 };
-                let digest: Digest = store.seen(decode(&row))?;
                 let digest = Arc::new(digest);
                 let place = store.place(&self.reader.folder, entry.uid);
-                store.caches.keep_digest(place, entry.id, Arc::clone(&digest), row.len());
+                let octets = row.map_or(0, |row| row.len());
+                store.caches.keep_digest(place, entry.id, Arc::clone(&digest), octets);
                 digests[*at] = Some(digest);
             }
         }
         Ok(digests)
+    }
+
+    /// The digest of a message that has none that can be read, such as one that was written in an earlier
+    /// form: made of the message. `None` when that cannot be read either, which is counted and told.
+    async fn made_again(&self, entry: &Entry) -> Result<Option<Arc<Digest>>, MailboxError> {
+        if self.entry(entry.uid).is_none() {
+            return Ok(None);
+        }
+        self.mailbox.store.0.metrics.digests_made_again.inc();
+        match self.body(entry.uid, 0..u64::MAX).await {
+            Ok(message) => Ok(Some(Arc::new(digest(&message)))),
+            Err(MailboxError::Gone | MailboxError::Unreadable(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// UIDs that were expunged after `since` and are among `within` (RFC 7162 §3.2.5.2). When that is
@@ -95,15 +110,19 @@ impl View {
         within: Option<&[(u32, u32)]>,
     ) -> Result<Ranges, MailboxError> {
         let folder = self.live()?;
-        let (shown, floor) = {
+        let (last, floor) = {
             let state = folder.state.borrow();
-            (state.shown, state.row.gone_floor)
+            (state.shown.modseq, state.row.gone_floor)
         };
-        let gone = if since < floor {
-            ranges::missing(self.uids().iter().copied(), shown.uid_next - 1)
-        } else {
-            self.gone_rows(since, shown.modseq).await?
-        };
+        let mut gone = Ranges::new();
+        if since >= floor {
+            gone = self.gone_rows(since, last).await?;
+        }
+        // Some of it may have been forgotten while it was read.
+        if since < folder.state.borrow().row.gone_floor {
+            // What the session has not been told of yet is not missing.
+            gone = ranges::missing(self.uids().iter().copied(), self.uid_next - 1);
+        }
         Ok(match within {
             Some(within) => ranges::common(&gone, within),
             None => gone,

@@ -16,7 +16,7 @@ use super::{Counts, Entry, Flags, Mailbox, MailboxError};
 /// What a session is to be told, in the order in which it is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The folder is gone: nothing more will come.
+    /// The folder is gone, or was INBOX and has another name: nothing more will come.
     Deleted,
     /// The folder has new keywords: FLAGS and PERMANENTFLAGS are due.
     Keywords,
@@ -60,7 +60,11 @@ pub struct View {
     /// What this session alone has been told of; sorted.
     recent: Vec<u32>,
     modseq: u64,
+    /// UIDNEXT as the session knows it.
+    pub(super) uid_next: u32,
     keywords: usize,
+    /// Its messages were INBOX when it was opened, or not; see [`State::partings`].
+    partings: u32,
 }
 
 impl Mailbox {
@@ -72,7 +76,7 @@ impl Mailbox {
         let name = folder_name(name).map_err(|_| MailboxError::NoFolder)?;
         let folder = self.account.folder(&name)?;
         let store = &self.store.0;
-        let reader = folder.open(&store.disk, &store.metrics).await?;
+        let reader = folder.open(&self.account, &store.disk, &store.metrics).await?;
         self.account.alive()?;
         store.accounts.weigh(&self.account);
         store.note_accounts();
@@ -87,7 +91,9 @@ impl Mailbox {
             held: Vec::new(),
             recent: Vec::new(),
             modseq: 0,
+            uid_next: 1,
             keywords: 0,
+            partings: 0,
         };
         {
             let state = &mut *folder.state.borrow_mut();
@@ -96,10 +102,13 @@ impl Mailbox {
             }
             view.uids = entries(state).iter().map(|entry| entry.uid).collect();
             view.modseq = state.shown.modseq;
+            view.uid_next = state.shown.uid_next;
+            view.partings = state.partings;
             view.keywords = state.row.keywords.len();
             view.claim(state, 0);
         }
-        if !view.recent.is_empty() && !is_read_only {
+        // A store that fails would lose the account for it.
+        if !view.recent.is_empty() && !is_read_only && store.has_room().is_ok() {
             let mut plan = Plan::default();
             plan.put_folder(&folder, &folder.state.borrow().row);
             plan.of(&self.account);
@@ -205,6 +214,12 @@ impl View {
         self.is_read_only
     }
 
+    /// Whether the folder is deleted, or about to be.
+    #[must_use]
+    pub fn is_deleted(&self) -> bool {
+        self.reader.folder.state.borrow().row.is_doomed
+    }
+
     /// The account's mailbox.
     #[must_use]
     pub const fn mailbox(&self) -> &Mailbox {
@@ -235,7 +250,7 @@ impl View {
         let changes = self.reader.read();
         let state = &mut *folder.state.borrow_mut();
         let mut events = Vec::new();
-        if state.is_deleted {
+        if state.is_deleted || state.partings != self.partings {
             events.push(Event::Deleted);
             return Ok(events);
         }
@@ -257,6 +272,7 @@ impl View {
             }
         }
         self.modseq = state.shown.modseq;
+        self.uid_next = state.shown.uid_next;
         if self.uids.len() > messages {
             self.claim(state, messages);
             let recent = self.recent();
@@ -293,7 +309,7 @@ impl View {
                 }
             }
             What::Gone(uids) => uids.into_iter().for_each(|uid| self.hold(uid)),
-            What::Deleted => {}
+            What::Deleted | What::Parted => {}
         }
     }
 

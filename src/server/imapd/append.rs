@@ -13,15 +13,22 @@ use proto::imap::{Answer, Code, Completion};
 use proto::types::Timestamp;
 
 use super::flags;
+use super::home::Announced;
 use super::news::Telling;
 use super::session::Session;
 use super::trouble;
+
+/// What part of the memory for messages one account may have announced, with one message more at most: a few
+/// sessions that announce and do not send shall not keep everybody else waiting.
+const ACCOUNT_PART: usize = 4;
 
 /// What has come of a command.
 pub(super) struct Append {
     folder: Box<str>,
     messages: Vec<Incoming>,
     permit: Permit,
+    /// Likewise of what one account may have.
+    announced: Vec<Announced>,
     /// Octets of all messages, those that are still to come included.
     octets: u64,
 }
@@ -68,11 +75,14 @@ impl Session {
         };
         let spent = || Completion::no("Too busy, try later").with(Code::Limit);
         let bytes = usize::try_from(message.octets).map_err(|_| spent())?;
+        let announced = home.guest.announce(bytes, self.door.budget.max() / ACCOUNT_PART);
+        let announced = announced.ok_or_else(spent)?;
         let mut append = match before {
             Some(append) => append,
             None => {
                 let permit = self.door.budget.try_take(0).ok_or_else(spent)?;
-                Box::new(Append { folder: folder.into(), messages: Vec::new(), permit, octets: 0 })
+                let (messages, announced) = (Vec::new(), Vec::new());
+                Box::new(Append { folder: folder.into(), messages, permit, announced, octets: 0 })
             }
         };
         if !append.permit.grow(bytes) {
@@ -80,6 +90,7 @@ impl Session {
             return Err(spent());
         }
         append.octets = octets;
+        append.announced.push(announced);
         append.messages.push(incoming);
         // It is there at once and for as long as it is needed: growing would hold it twice.
         if let Some(incoming) = append.messages.last_mut() {
@@ -101,14 +112,18 @@ impl Session {
 
     async fn put(&mut self, append: Append) -> Completion {
         let Some(home) = self.home.as_deref() else { return Completion::no("Log in first") };
-        let Append { folder, messages, permit: _permit, .. } = append;
+        let Append { folder, messages, permit: _permit, announced: _announced, .. } = append;
         let mut parcels = Vec::with_capacity(messages.len());
         for incoming in messages {
             let Incoming { message, marks, date, is_binary } = incoming;
             if !is_binary && memchr(0, &message).is_some() {
                 return Completion::no("NUL needs a literal8").with(Code::Cannot);
             }
-            parcels.push(Parcel::new(Bytes::from(message), date).with(marks));
+            let parcel = Parcel::made(message.len(), date, move || Bytes::from(message)).await;
+            match parcel {
+                Ok(parcel) => parcels.push(parcel.with(marks)),
+                Err(error) => return trouble::completion(&error),
+            }
             // To read a message takes its time.
             tokio::task::yield_now().await;
         }

@@ -44,18 +44,19 @@ pub(super) async fn move_to(
     };
     let Some(view) = home.view.as_deref() else { return Completion::ok("Nothing to move") };
     if view.is_read_only() {
-        return Completion::no("The mailbox was opened to be read").with(Code::ReadOnly);
+        return Completion::no("The mailbox was opened to be read").with(Code::NoPerm);
     }
     if !copy.uid && some_are_gone(view, &uids) {
         return completion(&MailboxError::Gone);
     }
-    match view.move_to(&uids, copy.mailbox.as_str()).await {
-        Ok(moved) => {
-            if let Some(code) = copy_uid(&moved) {
-                write_untagged(&Completion::ok("Moved").with(code), out);
-            }
-            Completion::ok("Moved")
-        }
+    let mut moved = Copied::default();
+    let done = view.move_to(&uids, copy.mailbox.as_str(), &mut moved).await;
+    // What has moved is told even when not all has (RFC 6851 §4.3).
+    if let Some(code) = copy_uid(&moved) {
+        write_untagged(&Completion::ok("Moved").with(code), out);
+    }
+    match done {
+        Ok(()) => Completion::ok("Moved"),
         Err(error) => target(&error),
     }
 }

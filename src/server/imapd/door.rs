@@ -31,6 +31,8 @@ use crate::passage::Passage;
 const BACKLOG: i32 = 4096;
 /// After an accept that failed: no file descriptors or no memory, which time may mend.
 const ACCEPT_PAUSE_MS: u64 = 100;
+/// What part of the memory for messages there is beside it for compression.
+const DEFLATE_PART: usize = 4;
 /// How often a draining door looks whether everybody has left.
 const DRAIN_POLL_MS: u64 = 20;
 
@@ -68,6 +70,9 @@ pub(super) struct Inner {
     pub passage: Passage<Arrival>,
     /// Memory for messages that are on their way in or out.
     pub budget: Budget,
+    /// Memory for what compresses: connections keep it for as long as they last, and shall not take it
+    /// from messages.
+    pub deflate_budget: Budget,
     /// Sessions of each account.
     pub guests: Guests,
     rules: RefCell<Rc<Rules>>,
@@ -97,6 +102,7 @@ impl Door {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { shard, stores, login, gate, metrics, passage, arrivals, rules } = parts;
+        let memory = rules.limits.memory_per_shard.as_usize();
         let inner = Rc::new(Inner {
             shard,
             stores,
@@ -104,7 +110,8 @@ impl Door {
             gate,
             metrics,
             passage,
-            budget: Budget::new(rules.limits.memory_per_shard.as_usize()),
+            budget: Budget::new(memory),
+            deflate_budget: Budget::new(memory / DEFLATE_PART),
             guests: Guests::default(),
             rules: RefCell::new(Rc::new(rules)),
             seats: RefCell::default(),

@@ -4,7 +4,7 @@
 //! how the client wants to be spoken to is looked up once, before the command.
 
 use engine::shard::now_ms;
-use mail::mailbox::MailboxError;
+use mail::mailbox::{MailboxError, View};
 use proto::imap::respond::{Condition, write_untagged};
 use proto::imap::{Code, Command, Completion};
 use proto::types::Moment;
@@ -12,7 +12,7 @@ use proto::types::Moment;
 use super::home::{Home, Manner};
 use super::news::{self, Fate, Telling};
 use super::session::Session;
-use super::{copy, expunge, folders, list, quota, search, select, sort, status, store, thread};
+use super::{copy, expunge, folders, list, quota, search, sort, status, thread};
 
 impl Session {
     /// Executes the command that the machine has read.
@@ -22,33 +22,64 @@ impl Session {
         let manner = self.manner();
         self.tell_modseq(&command, &manner);
         let telling = telling(&command);
+        let deletes = matches!(command, Command::Delete(_));
         let done = match (command, self.home.as_deref_mut()) {
             (_, None) => Completion::no("Log in first"),
             (Command::Fetch(fetch), _) => self.fetch(fetch, &manner).await,
+            (Command::Store(store), _) => self.store(store, &manner).await,
+            (Command::Select(select), _) => self.select(select, &manner).await,
             (command, Some(home)) => perform(home, command, &manner, &mut self.out).await,
         };
+        if deletes {
+            self.leave_deleted();
+        }
         self.conclude(done, telling, &manner);
     }
 
-    /// Tells what is new, and ends the command under way.
+    /// Who has deleted what they have selected has nothing selected any more; others are sent away.
+    fn leave_deleted(&mut self) {
+        let Some(home) = self.home.as_deref_mut() else { return };
+        if home.view.as_deref().is_some_and(View::is_deleted) {
+            home.view = None;
+            home.saved.clear();
+            self.machine.deselect();
+        }
+    }
+
+    /// Tells what is new, and ends the command under way; then the session, if its mailbox is gone.
     pub(super) fn conclude(&mut self, done: Completion, telling: Telling, manner: &Manner) {
-        if self.tell(telling, manner) {
-            self.machine.finish(Moment(now_ms()), &done, &mut self.out);
+        let told = self.write_news(telling, manner);
+        self.machine.finish(Moment(now_ms()), &done, &mut self.out);
+        if let Err(why) = told {
+            self.send_away(&why);
         }
     }
 
     /// Tells what is new; false when the session has ended by it.
     pub(super) fn tell(&mut self, telling: Telling, manner: &Manner) -> bool {
-        let view = self.home.as_deref_mut().and_then(|home| home.view.as_deref_mut());
-        let Some(view) = view else { return true };
-        let why = match news::tell(view, telling, manner, &mut self.out) {
-            Ok(Fate::Lives) => return true,
-            Ok(Fate::Gone) => Completion::no("The selected mailbox is deleted"),
-            Err(_) => Completion::no("The mailbox must be opened again").with(Code::Unavailable),
-        };
+        let told = self.write_news(telling, manner);
+        told.map_err(|why| self.send_away(&why)).is_ok()
+    }
+
+    fn send_away(&mut self, why: &Completion) {
         self.door.metrics.lost.inc();
-        self.machine.refuse(&why, &mut self.out);
-        false
+        self.machine.refuse(why, &mut self.out);
+    }
+
+    /// Writes what is new.
+    ///
+    /// # Errors
+    /// Why the session has to end.
+    fn write_news(&mut self, telling: Telling, manner: &Manner) -> Result<(), Completion> {
+        let view = self.home.as_deref_mut().and_then(|home| home.view.as_deref_mut());
+        let Some(view) = view else { return Ok(()) };
+        match news::tell(view, telling, manner, &mut self.out) {
+            Ok(Fate::Lives) => Ok(()),
+            Ok(Fate::Gone) => Err(Completion::no("The selected mailbox is deleted or renamed")),
+            Err(_) => {
+                Err(Completion::no("The mailbox must be opened again").with(Code::Unavailable))
+            }
+        }
     }
 
     /// How the client wants to be spoken to now.
@@ -82,11 +113,9 @@ async fn perform(
 ) -> Completion {
     match command {
         Command::Noop | Command::Check => Completion::ok("Done"),
-        Command::Select(select) => select::select(home, select, manner, out).await,
         Command::Close => expunge::close(home).await,
         Command::Unselect => expunge::unselect(home),
         Command::Expunge(among) => expunge::expunge(home, among.as_ref(), manner).await,
-        Command::Store(change) => store::store(home, change, manner, out).await,
         Command::Create(create) => folders::create(home, create, manner, out).await,
         Command::Delete(name) => folders::delete(home, name, manner, out).await,
         Command::Rename { from, to } => folders::rename(home, from, to, manner, out).await,
@@ -105,8 +134,10 @@ async fn perform(
         Command::GetQuota(root) => quota::get_quota(home, root, manner, out).await,
         Command::GetQuotaRoot(name) => quota::get_quota_root(home, name, manner, out).await,
         Command::SetQuota(wanted) => quota::set_quota(home, wanted, manner, out).await,
-        // It sends while it goes on, and so is the session's.
-        Command::Fetch(_) => Completion::no("Internal error").with(Code::ServerBug),
+        // They send while they go on, and so are the session's.
+        Command::Fetch(_) | Command::Store(_) | Command::Select(_) => {
+            Completion::no("Internal error").with(Code::ServerBug)
+        }
     }
 }
 

@@ -68,7 +68,7 @@ fn tell_kept_name(named: &str, manner: &Manner, out: &mut Vec<u8>) {
         && manner.is_rev2()
     {
         let old_name = Some(named);
-        let listed = Listed { name: &kept, attributes: &[], child_subscribed: false, old_name };
+        let listed = Listed { name: &kept, attributes: &[], child_info: &[], old_name };
         listed.write(manner.enabled, out);
     }
 }

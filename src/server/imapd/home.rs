@@ -3,7 +3,8 @@
 //! What must stay true: an account has so many sessions at most; they all are on the shard that owns it, so
 //! that counting them takes no lock.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::cell::{Cell, RefCell};
+use std::{collections::HashMap, rc::Rc};
 
 use mail::mailbox::{self, Mailbox, View};
 use proto::imap::syntax::Messages;
@@ -24,7 +25,7 @@ pub(super) struct Home {
     /// How fast it goes.
     pub pace: Pace,
     /// Counts it.
-    pub _guest: Guest,
+    pub guest: Guest,
 }
 
 /// How this client wants to be spoken to: as it was when the command under way was put.
@@ -75,35 +76,69 @@ impl Home {
 
 /// Sessions of each account on this shard.
 #[derive(Clone, Default)]
-pub(super) struct Guests(Rc<RefCell<HashMap<Box<str>, u32>>>);
+pub(super) struct Guests(Rc<RefCell<HashMap<Box<str>, Presence>>>);
+
+/// What an account has here.
+#[derive(Default)]
+struct Presence {
+    sessions: u32,
+    /// Octets of messages that its sessions have announced.
+    announced: Rc<Cell<usize>>,
+}
 
 /// One of them; counted until it is dropped.
 pub(super) struct Guest {
     guests: Guests,
     account: Box<str>,
+    announced: Rc<Cell<usize>>,
+}
+
+/// Octets of a message that was announced; counted until it is dropped.
+pub(super) struct Announced {
+    octets: usize,
+    all: Rc<Cell<usize>>,
 }
 
 impl Guests {
     /// One session more; `None`: the account has `max` already.
     pub fn enter(&self, account: &str, max: u32) -> Option<Guest> {
-        let mut counts = self.0.borrow_mut();
-        let count = counts.entry(account.into()).or_insert(0);
-        if *count >= max {
+        let mut known = self.0.borrow_mut();
+        let presence = known.entry(account.into()).or_default();
+        if presence.sessions >= max {
             return None;
         }
-        *count += 1;
-        drop(counts);
-        Some(Guest { guests: self.clone(), account: account.into() })
+        presence.sessions += 1;
+        let announced = Rc::clone(&presence.announced);
+        drop(known);
+        Some(Guest { guests: self.clone(), account: account.into(), announced })
+    }
+}
+
+impl Guest {
+    /// A message is announced; `None` when the account has announced `max` octets already.
+    pub fn announce(&self, octets: usize, max: usize) -> Option<Announced> {
+        let all = &self.announced;
+        if all.get() >= max.max(1) {
+            return None;
+        }
+        all.set(all.get().saturating_add(octets));
+        Some(Announced { octets, all: Rc::clone(all) })
+    }
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        self.all.set(self.all.get().saturating_sub(self.octets));
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        let mut counts = self.guests.0.borrow_mut();
-        if let Some(count) = counts.get_mut(&self.account) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.account);
+        let mut known = self.guests.0.borrow_mut();
+        if let Some(presence) = known.get_mut(&self.account) {
+            presence.sessions -= 1;
+            if presence.sessions == 0 {
+                known.remove(&self.account);
             }
         }
     }
@@ -112,6 +147,21 @@ impl Drop for Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_announces_so_much() {
+        let guests = Guests::default();
+        let [one, two] = [(); 2].map(|()| guests.enter("tim@x.org", 3).unwrap());
+        let first = one.announce(70, 100).unwrap();
+        let second = two.announce(900, 100);
+        assert!(second.is_some(), "one more, however large");
+        assert!(one.announce(1, 100).is_none() && two.announce(0, 100).is_none());
+        assert!(guests.enter("tom@x.org", 3).unwrap().announce(70, 100).is_some());
+        drop(second);
+        assert!(two.announce(1, 100).is_some());
+        drop(first);
+        assert_eq!(one.announced.get(), 0);
+    }
 
     #[test]
     fn an_account_has_so_many_sessions_and_they_are_counted_back() {

@@ -6,19 +6,35 @@
 use super::news::Telling;
 use super::session::Session;
 
+/// How idling ends, for the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idled {
+    /// There is something to read.
+    Readable,
+    /// Input has come without reading.
+    HasInput,
+    /// The peer is gone, or the session has ended; `out` says why.
+    Over,
+}
+
 impl Session {
-    /// Tells what happens until there is something to read. False when the peer is gone, or the session
-    /// has ended; `out` says why.
-    pub(super) async fn idle(&mut self) -> bool {
+    /// Tells what happens until there is something to read.
+    pub(super) async fn idle(&mut self) -> Idled {
         let manner = self.manner();
         loop {
             if !self.tell(Telling::ALL, &manner) || !self.send().await {
-                return false;
+                return Idled::Over;
+            }
+            // What was read before may hold more: to wait for the peer then could be for ever.
+            match self.unpack_held() {
+                Ok(true) => return Idled::HasInput,
+                Ok(false) => {}
+                Err(_) => return Idled::Over,
             }
             self.shed();
             // Who drains the door looks for those who wait.
-            if self.door.draining() || self.holds_input() {
-                return true;
+            if self.door.draining() {
+                return Idled::Readable;
             }
             self.stream.deadline().set(self.machine.deadline().0);
             self.place.set_idle(true);
@@ -27,8 +43,8 @@ impl Session {
             self.door.metrics.idling.sub(1);
             self.place.set_idle(false);
             match can_read {
-                Some(true) => return true,
-                Some(false) => return false,
+                Some(true) => return Idled::Readable,
+                Some(false) => return Idled::Over,
                 None => {}
             }
         }

@@ -45,8 +45,7 @@ pub(super) async fn list(
 ) -> Completion {
     if list.asks_delimiter() {
         let attributes = &[Attribute::NoSelect];
-        Listed { name: "", attributes, child_subscribed: false, old_name: None }
-            .write(manner.enabled, out);
+        Listed { name: "", attributes, child_info: &[], old_name: None }.write(manner.enabled, out);
         return Completion::ok("Listed");
     }
     let folders = match home.mailbox.folders() {
@@ -129,15 +128,20 @@ impl<'f> Names<'f> {
         manner: &Manner,
         out: &mut Vec<u8>,
     ) -> bool {
-        let child_subscribed = list.recursive_match
+        let stands_for_others = list.recursive_match
             && self
                 .beneath(name)
                 .any(|(child, known)| !known.matches && self.selects(list, child, known));
-        if !child_subscribed && !self.selects(list, name, known) {
+        if !stands_for_others && !self.selects(list, name, known) {
             return false;
         }
+        let options =
+            [("SUBSCRIBED", list.select_subscribed), ("SPECIAL-USE", list.select_special_use)];
+        let used = options.iter().filter(|(_, is_used)| *is_used && stands_for_others);
+        let child_info: Vec<&str> = used.map(|(option, _)| *option).collect();
         let attributes = self.attributes(list, name, known);
-        let listed = Listed { name, attributes: &attributes, child_subscribed, old_name: None };
+        let listed =
+            Listed { name, attributes: &attributes, child_info: &child_info, old_name: None };
         listed.write(manner.enabled, out);
         true
     }

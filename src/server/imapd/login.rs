@@ -50,7 +50,7 @@ impl Session {
                 }
             },
             Question::Compress => {
-                self.deflate = Deflate::new(&self.door.budget);
+                self.deflate = Deflate::new(&self.door.deflate_budget);
                 let busy = || Completion::no("Too busy, try later").with(Code::Limit);
                 let has_memory = self.deflate.is_some();
                 self.answer(if has_memory { Answer::Accept } else { Answer::Refuse(busy()) });
@@ -117,8 +117,7 @@ impl Session {
         let limits = Limits::of(&stores.settings(), account.quota_bytes);
         self.door.metrics.logins.inc();
         let saved = Vec::new();
-        let home =
-            Home { mailbox, limits, view: None, saved, pace: Pace::default(), _guest: guest };
+        let home = Home { mailbox, limits, view: None, saved, pace: Pace::default(), guest };
         self.home = Some(Box::new(home));
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `SELECT` and `EXAMINE` (RFC 9051 §6.3.2), with CONDSTORE and QRESYNC (RFC 7162 §3.1.2, §3.2.5).
 
-use mail::mailbox::{self, Entry, FolderInfo, MailboxError, View};
+use mail::mailbox::{self, FolderInfo, MailboxError, View};
 use proto::imap::command::{Resync, Select};
 use proto::imap::respond::{
     Attribute, Listed, write_exists, write_recent, write_untagged, write_vanished,
@@ -9,39 +9,53 @@ use proto::imap::syntax::Ranges;
 use proto::imap::{Code, Completion};
 
 use super::home::{Home, Manner};
+use super::session::Session;
 use super::{news, trouble};
 
 /// Messages that are told of at a stretch.
 const STRETCH: usize = 256;
 
-/// Opens a folder; whatever was open is not any more, even if this fails.
-pub(super) async fn select(
-    home: &mut Home,
-    select: Select,
-    manner: &Manner,
-    out: &mut Vec<u8>,
-) -> Completion {
-    home.view = None;
-    home.saved.clear();
-    match open(home, &select, manner, out).await {
-        Ok(view) => {
-            home.view = Some(Box::new(view));
-            if select.read_only {
-                Completion::ok("Examined").with(Code::ReadOnly)
-            } else {
-                Completion::ok("Selected").with(Code::ReadWrite)
+/// A folder that was opened, and the messages of it that have changed since the client was here.
+pub(super) struct Opened {
+    pub view: View,
+    changed: Vec<u32>,
+}
+
+impl Session {
+    /// Opens a folder; whatever was open is not any more, even if this fails.
+    pub(super) async fn select(&mut self, wanted: Select, manner: &Manner) -> Completion {
+        let Some(home) = self.home.as_deref_mut() else { return Completion::no("Log in first") };
+        home.view = None;
+        home.saved.clear();
+        let Opened { view, changed } = match open(home, &wanted, manner, &mut self.out).await {
+            Ok(opened) => opened,
+            Err(error) => return trouble::completion(&error),
+        };
+        for stretch in changed.chunks(STRETCH) {
+            tell_changes(&view, stretch, manner, &mut self.out);
+            if !self.send_some().await {
+                // Nobody listens.
+                return Completion::no("Interrupted");
             }
+            tokio::task::yield_now().await;
         }
-        Err(error) => trouble::completion(&error),
+        if let Some(home) = self.home.as_deref_mut() {
+            home.view = Some(Box::new(view));
+        }
+        if wanted.read_only {
+            Completion::ok("Examined").with(Code::ReadOnly)
+        } else {
+            Completion::ok("Selected").with(Code::ReadWrite)
+        }
     }
 }
 
-async fn open(
+pub(super) async fn open(
     home: &Home,
     select: &Select,
     manner: &Manner,
     out: &mut Vec<u8>,
-) -> Result<View, MailboxError> {
+) -> Result<Opened, MailboxError> {
     let name = select.mailbox.as_str();
     let folder = home.mailbox.folder(name)?;
     let view = home.mailbox.open(name, select.read_only).await?;
@@ -52,11 +66,12 @@ async fn open(
         None => None,
     };
     describe(&view, &folder, manner, out);
+    let mut changed = Vec::new();
     if let (Some(resync), Some(vanished)) = (resync, vanished) {
         write_vanished(true, &vanished, out);
-        tell_changes(&view, resync, manner, out).await;
+        changed = changes(&view, resync);
     }
-    Ok(view)
+    Ok(Opened { view, changed })
 }
 
 /// What a client is told of every folder that it opens.
@@ -78,12 +93,8 @@ fn describe(view: &View, folder: &FolderInfo, manner: &Manner, out: &mut Vec<u8>
     if manner.is_rev2() {
         let children =
             if folder.has_children { Attribute::HasChildren } else { Attribute::HasNoChildren };
-        let listed = Listed {
-            name: &folder.name,
-            attributes: &[children],
-            child_subscribed: false,
-            old_name: None,
-        };
+        let listed =
+            Listed { name: &folder.name, attributes: &[children], child_info: &[], old_name: None };
         listed.write(manner.enabled, out);
     } else {
         write_recent(view.recent(), out);
@@ -96,23 +107,24 @@ async fn vanished(view: &View, resync: &Resync) -> Result<Ranges, MailboxError> 
     Ok(told(view.vanished(resync.modseq, within.as_deref()).await?))
 }
 
-/// What has changed of that which the client knows.
-async fn tell_changes(view: &View, resync: &Resync, manner: &Manner, out: &mut Vec<u8>) {
+/// UIDs of what has changed of that which the client knows.
+fn changes(view: &View, resync: &Resync) -> Vec<u32> {
     let known = |uid: u32| resync.known_uids.as_ref().is_none_or(|known| known.contains(uid));
-    let mut changed: Vec<Entry> = Vec::new();
+    let mut changed = Vec::new();
     view.each(|entry| {
         if entry.modseq > resync.modseq && known(entry.uid) {
-            changed.push(*entry);
+            changed.push(entry.uid);
         }
     });
+    changed
+}
+
+fn tell_changes(view: &View, uids: &[u32], manner: &Manner, out: &mut Vec<u8>) {
     let keywords = view.keywords();
-    for stretch in changed.chunks(STRETCH) {
-        for entry in stretch {
-            let Some(number) = view.number(entry.uid) else { continue };
-            let is_recent = view.is_recent(entry.uid);
-            news::Seen { number, entry, is_recent }.write(true, manner, &keywords, out);
-        }
-        tokio::task::yield_now().await;
+    for uid in uids {
+        let (Some(number), Some(entry)) = (view.number(*uid), view.entry(*uid)) else { continue };
+        let is_recent = view.is_recent(*uid);
+        news::Seen { number, entry: &entry, is_recent }.write(true, manner, &keywords, out);
     }
 }
 

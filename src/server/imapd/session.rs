@@ -17,6 +17,7 @@ use proto::types::Moment;
 use super::append::Append;
 use super::door::{Inner, Place, turned_away};
 use super::home::Home;
+use super::idle::Idled;
 use super::login::After;
 use super::rules::{Entrance, Rules};
 use super::traffic::{OUT_BYTES, READ_BYTES};
@@ -207,10 +208,13 @@ impl Session {
                     continue;
                 }
                 Next::Compress => return End::Gone,
-                Next::Idle if !self.idle().await => {
-                    return if self.is_gone { End::Gone } else { self.part().await };
-                }
-                Next::Read | Next::Idle => {}
+                Next::Idle => match self.idle().await {
+                    Idled::Readable => {}
+                    Idled::HasInput => continue,
+                    Idled::Over if self.is_gone => return End::Gone,
+                    Idled::Over => return self.part().await,
+                },
+                Next::Read => {}
                 Next::Close => return self.part().await,
             }
             // A stopping server says all that was asked for, and waits for no further command.

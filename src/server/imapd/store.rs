@@ -4,53 +4,107 @@
 //! named and is there, unless the client wants to hear nothing; what others did meanwhile is told first,
 //! so that what the client hears last is how it is.
 
-use mail::mailbox::{Entry, How, View};
+use mail::mailbox::{Entry, How, Marks, View};
 use proto::imap::command::{Change, Store};
 use proto::imap::respond::FetchLine;
 use proto::imap::syntax::Ranges;
 use proto::imap::{Code, Completion};
 
 use super::execute::some_are_gone;
-use super::home::{Home, Manner};
+use super::home::Manner;
 use super::news::{self, Fate, Seen, Telling};
+use super::session::Session;
 use super::{flags, trouble};
 
-/// Changes flags.
-pub(super) async fn store(
-    home: &mut Home,
-    store: Store,
-    manner: &Manner,
-    out: &mut Vec<u8>,
-) -> Completion {
-    let uids = match home.targets(&store.messages, store.uid) {
-        Ok(uids) => uids,
-        Err(completion) => return completion,
-    };
-    let Some(view) = home.view.as_deref_mut() else {
-        return Completion::bad("Select a mailbox first");
-    };
-    if view.is_read_only() {
-        return Completion::no("The mailbox is examined only").with(Code::NoPerm);
+/// Messages whose flags are changed, and told, at a stretch.
+const STRETCH: usize = 1000;
+
+/// A command as it is carried out.
+struct Changing<'c> {
+    store: &'c Store,
+    how: How,
+    marks: Marks,
+    manner: &'c Manner,
+    /// Messages that have the flags now.
+    stored: usize,
+    /// Messages that were left alone.
+    modified: Vec<u32>,
+}
+
+impl Session {
+    /// Changes flags.
+    pub(super) async fn store(&mut self, store: Store, manner: &Manner) -> Completion {
+        let Some(home) = self.home.as_deref_mut() else { return nothing_selected() };
+        let uids = match home.targets(&store.messages, store.uid) {
+            Ok(uids) => uids,
+            Err(completion) => return completion,
+        };
+        // Out of the session while it lasts, which sends meanwhile.
+        let Some(mut view) = home.view.take() else { return nothing_selected() };
+        let done = self.change(&mut view, &store, &uids, manner).await;
+        if let Some(home) = self.home.as_deref_mut() {
+            home.view = Some(view);
+        }
+        done
     }
-    let how = match store.change {
-        Change::Replace => How::Replace,
-        Change::Add => How::Add,
-        Change::Remove => How::Remove,
-    };
-    let marks = flags::marks(&store.flags);
-    let stored = match view.store(&uids, how, &marks, store.unchanged_since).await {
-        Ok(stored) => stored,
-        Err(error) => return trouble::completion(&error),
-    };
-    // New keywords before the flags that name them.
-    let telling = Telling { expunges: false, by_uid: store.uid, own: false };
-    if !matches!(news::tell(view, telling, manner, out), Ok(Fate::Lives)) {
-        return Completion::no("The mailbox is gone").with(Code::Unavailable);
+
+    async fn change(
+        &mut self,
+        view: &mut View,
+        store: &Store,
+        uids: &[u32],
+        manner: &Manner,
+    ) -> Completion {
+        if view.is_read_only() {
+            return Completion::no("The mailbox is examined only").with(Code::NoPerm);
+        }
+        let how = match store.change {
+            Change::Replace => How::Replace,
+            Change::Add => How::Add,
+            Change::Remove => How::Remove,
+        };
+        let marks = flags::marks(&store.flags);
+        let mut changing = Changing { store, how, marks, manner, stored: 0, modified: Vec::new() };
+        for stretch in uids.chunks(STRETCH) {
+            if let Err(refusal) = changing.change(view, stretch, &mut self.out).await {
+                return refusal;
+            }
+            if !self.send_some().await {
+                // Nobody listens.
+                return Completion::no("Interrupted");
+            }
+        }
+        let is_whole = changing.stored + changing.modified.len() == uids.len();
+        let done = done(view, &changing.modified, store.uid);
+        if is_whole { done } else { some_are_gone(store.uid, done) }
     }
-    tell(view, &stored.entries, &store, manner, out).await;
-    let is_whole = stored.entries.len() + stored.modified.len() == uids.len();
-    let done = done(view, &stored.modified, store.uid);
-    if is_whole { done } else { some_are_gone(store.uid, done) }
+}
+
+fn nothing_selected() -> Completion {
+    Completion::bad("Select a mailbox first")
+}
+
+impl Changing<'_> {
+    /// Changes and tells.
+    async fn change(
+        &mut self,
+        view: &mut View,
+        uids: &[u32],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Completion> {
+        let by_uid = self.store.uid;
+        let stored = view.store(uids, self.how, &self.marks, self.store.unchanged_since).await;
+        let stored = stored.map_err(|error| trouble::completion(&error))?;
+        // New keywords before the flags that name them.
+        let telling = Telling { expunges: false, by_uid, own: false };
+        if !matches!(news::tell(view, telling, self.manner, out), Ok(Fate::Lives)) {
+            return Err(Completion::no("The mailbox is gone").with(Code::Unavailable));
+        }
+        tell(view, &stored.entries, self.store, self.manner, out);
+        self.stored += stored.entries.len();
+        self.modified.extend(stored.modified);
+        Ok(())
+    }
 }
 
 /// The completion, with those that were left alone (RFC 7162 §3.1.3, `MODIFIED`).
@@ -63,26 +117,23 @@ fn done(view: &View, modified: &[u32], by_uid: bool) -> Completion {
     Completion::ok("Some have changed").with(Code::Modified(numbers))
 }
 
-async fn tell(view: &View, entries: &[Entry], store: &Store, manner: &Manner, out: &mut Vec<u8>) {
+fn tell(view: &View, entries: &[Entry], store: &Store, manner: &Manner, out: &mut Vec<u8>) {
     if store.silent && !manner.knows_modseq() {
         return;
     }
     let keywords = view.keywords();
-    for stretch in entries.chunks(256) {
-        for entry in stretch {
-            let Some(number) = view.number(entry.uid) else { continue };
-            if store.silent {
-                let mut line = FetchLine::begin(number, out);
-                if store.uid || manner.knows_vanished() {
-                    line.uid(entry.uid, out);
-                }
-                line.modseq(entry.modseq, out);
-                line.end(out);
-            } else {
-                let is_recent = view.is_recent(entry.uid);
-                Seen { number, entry, is_recent }.write(store.uid, manner, &keywords, out);
+    for entry in entries {
+        let Some(number) = view.number(entry.uid) else { continue };
+        if store.silent {
+            let mut line = FetchLine::begin(number, out);
+            if store.uid || manner.knows_vanished() {
+                line.uid(entry.uid, out);
             }
+            line.modseq(entry.modseq, out);
+            line.end(out);
+        } else {
+            let is_recent = view.is_recent(entry.uid);
+            Seen { number, entry, is_recent }.write(store.uid, manner, &keywords, out);
         }
-        tokio::task::yield_now().await;
     }
 }

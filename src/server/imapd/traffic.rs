@@ -12,7 +12,6 @@ use proto::types::Moment;
 
 use super::rules::OUT_BYTES_MAX;
 use super::session::Session;
-use super::wire::Deflate;
 
 /// Octets read at once: the kernel holds this much a connection.
 pub(super) const READ_BYTES: usize = 1 << 10;
@@ -166,8 +165,16 @@ impl Session {
         }
     }
 
-    /// Whether `receive` would have something without waiting.
-    pub fn holds_input(&self) -> bool {
-        self.is_deflating && self.deflate.as_deref().is_some_and(Deflate::holds_input)
+    /// Unpacks what was received and would be handed out without waiting; whether there was any.
+    ///
+    /// # Errors
+    /// It is not compressed data.
+    pub fn unpack_held(&mut self) -> io::Result<bool> {
+        let deflate = self.deflate.as_deref_mut();
+        let Some(deflate) = deflate.filter(|one| self.is_deflating && one.holds_input()) else {
+            return Ok(false);
+        };
+        self.input.reserve(READ_BYTES);
+        Ok(deflate.unpack(&mut self.input)? > 0)
     }
 }

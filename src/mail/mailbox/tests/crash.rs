@@ -113,7 +113,7 @@ impl Worker {
                     Self::put(ledger, "Archive", message);
                 }
             });
-            view.move_to(&uids, "Archive").await.unwrap();
+            moved(&view, &uids, "Archive").await.unwrap();
         }
         self.done();
     }

@@ -19,7 +19,7 @@ fn a_body_is_stored_once_and_goes_with_its_last_entry() {
         ann.copy(&[1], "Archive", Limits::default()).await.unwrap();
         ann.copy(&[1], INBOX, Limits::default()).await.unwrap();
         assert_eq!(shares(&store).await, 5);
-        ann.move_to(&[2], "Archive").await.unwrap();
+        moved(&ann, &[2], "Archive").await.unwrap();
         assert_eq!(shares(&store).await, 5);
         assert_eq!(remove(&inbox(&store, BOB).await, &[1]).await, [1]);
         assert_eq!(remove(&inbox(&store, EVE).await, &[1]).await, [1]);
@@ -97,6 +97,11 @@ fn folders_are_made_renamed_and_deleted() {
             Some(MailboxError::BadName("it is beneath itself"))
         );
         assert_eq!(mailbox.rename("new", "Sent").await, Err(MailboxError::Exists));
+        // One may get the name that another of them leaves.
+        mailbox.create("x/y/y", None).await.unwrap();
+        mailbox.delete("x").await.unwrap();
+        mailbox.rename("x/y", "x").await.unwrap();
+        assert!(mailbox.folder("x/y").is_ok() && mailbox.folder("x/y/y").is_err());
         assert_eq!(mailbox.rename("new", "inbox").await, Err(MailboxError::Inbox));
         assert_eq!(mailbox.delete("Inbox").await, Err(MailboxError::Inbox));
         mailbox.delete("new/place").await.unwrap();
@@ -132,6 +137,62 @@ fn inbox_is_renamed_by_emptying_it() {
         assert_eq!(deliver(&store, &[ANN], "new").await[0].validity, inbox.validity);
         let old = mailbox.open("old mail", true).await.unwrap();
         assert_eq!(whole(&old, 1).await, body("old"));
+        assert_clean(&store).await;
+    });
+}
+
+/// What is refused leaves nothing behind, in memory either.
+#[test]
+fn a_renaming_that_finds_no_room_makes_nothing() {
+    let place = Place::with(|settings| settings.folders_max = 8);
+    local(async {
+        let store = place.open();
+        let mailbox = store.mailbox(ANN).await.unwrap();
+        mailbox.create("seventh", None).await.unwrap();
+        let before = mailbox.folders().unwrap();
+        let refused = mailbox.rename(INBOX, "a/b").await;
+        assert_eq!(refused, Err(MailboxError::TooMany("folders")));
+        assert_eq!(mailbox.folders().unwrap(), before);
+        mailbox.rename(INBOX, "a").await.unwrap();
+        assert_clean(&store).await;
+    });
+}
+
+#[test]
+fn a_keyword_that_finds_no_room_is_left_out() {
+    let place = Place::new();
+    local(async {
+        let store = place.open();
+        deliver(&store, &[ANN], "x").await;
+        let view = inbox(&store, ANN).await;
+        let all = (0..KEYWORDS_MAX).map(|number| format!("k{number}").into()).collect();
+        let full = Marks { flags: Flags::SEEN, keywords: all };
+        view.store(&[1], How::Add, &full, None).await.unwrap();
+        let more = Marks { flags: Flags::DELETED, keywords: vec!["more".into(), "K1".into()] };
+        let stored = view.store(&[1], How::Replace, &more, None).await.unwrap();
+        assert_eq!(stored.entries[0].flags, Flags::DELETED.with(Flags::keyword(1)));
+        let appended = [parcel("y").with(more)];
+        view.mailbox().append(INBOX, &appended, Limits::default(), 0).await.unwrap();
+        assert_eq!(inbox(&store, ANN).await.entry(2).unwrap().flags, stored.entries[0].flags);
+        assert_clean(&store).await;
+    });
+}
+
+#[test]
+fn a_move_that_finds_no_room_moves_nothing() {
+    let place = Place::with(|settings| settings.folder_messages_max = 1500);
+    local(async {
+        let store = place.open();
+        let mailbox = store.mailbox(ANN).await.unwrap();
+        let parcels: Vec<Parcel> = (0..1500).map(|n| parcel(&n.to_string())).collect();
+        mailbox.append(INBOX, &parcels, Limits::default(), 0).await.unwrap();
+        mailbox.append("Sent", &parcels[..1], Limits::default(), 0).await.unwrap();
+        let view = inbox(&store, ANN).await;
+        let uids = view.uids().to_vec();
+        let refused = moved(&view, &uids, "Sent").await;
+        assert_eq!(refused, Err(MailboxError::TooMany("messages in the folder")));
+        assert_eq!(mailbox.folder(INBOX).unwrap().counts.messages, 1500);
+        assert_eq!(moved(&view, &uids[1..], "Sent").await.unwrap().to.len(), 1499);
         assert_clean(&store).await;
     });
 }
@@ -223,7 +284,7 @@ fn who_is_over_quota_is_refused_and_the_others_get_their_mail() {
         let mailbox = ann.mailbox();
         let appended = mailbox.append("Sent", &[parcel("x")], all[0].limits, 0).await;
         assert_eq!(appended, Err(MailboxError::OverQuota));
-        ann.move_to(&[1], "Sent").await.unwrap();
+        moved(&ann, &[1], "Sent").await.unwrap();
         assert_clean(&store).await;
         assert!(store.close().await);
         drop((ann, store));

@@ -120,6 +120,12 @@ async fn remove(view: &View, uids: &[u32]) -> Vec<u32> {
     view.expunge(Some(uids)).await.unwrap().uids
 }
 
+/// Moves messages, all of them.
+async fn moved(view: &View, uids: &[u32], to: &str) -> Result<Copied, MailboxError> {
+    let mut moved = Copied::default();
+    view.move_to(uids, to, &mut moved).await.map(|()| moved)
+}
+
 async fn rows(store: &Store, family: usize) -> usize {
     let mut count = 0;
     store

@@ -73,6 +73,8 @@ type Folders = BTreeMap<String, Contents>;
 
 /// What a client believes of the folder that it has open.
 struct Client {
+    /// It had INBOX open when that was renamed.
+    is_parted: bool,
     view: View,
     account: usize,
     serial: u32,
@@ -233,7 +235,7 @@ impl World {
         let Some((account, serial, uids)) = self.named(client, which) else { return };
         let view = &self.clients[client].as_ref().unwrap().view;
         let done = match is_move {
-            true => view.move_to(&uids, NAMES[name]).await,
+            true => moved(view, &uids, NAMES[name]).await,
             false => view.copy(&uids, NAMES[name], Limits::default()).await,
         };
         let is_there = self.accounts[account].contains_key(NAMES[name]);
@@ -272,15 +274,24 @@ impl World {
         let is_wrong = !folders.contains_key(from)
             || to == INBOX
             || (from != INBOX && names::beneath(to, from).is_some())
-            || moved.iter().any(|name| folders.contains_key(&renamed(name)));
+            || moved.iter().map(|name| renamed(name)).any(|name| {
+                folders.contains_key(&name) && (from == INBOX || !moved.contains(&name))
+            });
         assert_eq!(done.is_err(), is_wrong, "{from} to {to}: {done:?}");
         if is_wrong {
             return;
         }
-        for name in moved {
-            let folder = self.accounts[account].remove(&name).unwrap();
-            self.accounts[account].insert(renamed(&name), folder);
+        let taken: Vec<_> = moved
+            .iter()
+            .map(|name| (renamed(name), self.accounts[account].remove(name).unwrap()))
+            .collect();
+        if from == INBOX {
+            let clients = self.clients.iter_mut().flatten();
+            clients
+                .filter(|client| (client.account, client.serial) == (account, taken[0].1.serial))
+                .for_each(|client| client.is_parted = true);
         }
+        self.accounts[account].extend(taken);
         self.make_parents(account, to);
         if from == INBOX {
             self.make_folder(account, INBOX);
@@ -299,7 +310,7 @@ impl World {
                 let view = done.unwrap();
                 let numbers = view.uids().to_vec();
                 assert_eq!(numbers, folder.messages.keys().copied().collect::<Vec<_>>());
-                Some(Client { view, account, serial: folder.serial, numbers })
+                Some(Client { view, account, serial: folder.serial, numbers, is_parted: false })
             }
         };
     }
@@ -308,6 +319,9 @@ impl World {
     fn look(&mut self, client: usize, expunges: bool) {
         let Some(client) = self.clients[client].as_mut() else { return };
         let events = client.view.take(expunges).unwrap();
+        if client.is_parted {
+            return assert_eq!(events, [Event::Deleted]);
+        }
         if events.contains(&Event::Deleted) {
             let serial = client.serial;
             let account = client.account;

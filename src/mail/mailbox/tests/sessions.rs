@@ -96,15 +96,70 @@ fn an_idle_session_wakes_and_only_for_what_is_on_the_disk() {
         idle.changed().await;
         assert_eq!(idle.take(true).unwrap(), [Event::Exists { messages: 2, recent: 2 }]);
         assert_eq!(whole(&idle, 2).await, body("lone"));
+        // What was INBOX is another folder: who had it open must open it again.
         let mailbox = idle.mailbox().clone();
         mailbox.rename(INBOX, "old").await.unwrap();
+        idle.changed().await;
+        assert_eq!(idle.take(true).unwrap(), [Event::Deleted]);
+        let mut idle = mailbox.open("old", false).await.unwrap();
+        assert_eq!(idle.take(true).unwrap(), []);
         mailbox.delete("old").await.unwrap();
         idle.changed().await;
         assert_eq!(idle.take(true).unwrap(), [Event::Deleted]);
+        assert!(idle.is_deleted());
         assert_eq!(
             idle.store(&[1], How::Add, &deleted(), None).await.err(),
             Some(MailboxError::NoFolder)
         );
+        assert_clean(&store).await;
+    });
+}
+
+/// A crash could take back what another session has begun.
+#[test]
+fn who_finds_nothing_left_to_do_waits_for_who_does_it() {
+    let place = Place::new();
+    local(async {
+        let store = place.open();
+        deliver(&store, &[ANN], "x").await;
+        let (one, other) = (inbox(&store, ANN).await, inbox(&store, ANN).await);
+        let marks = deleted();
+        let mut first = Box::pin(one.store(&[1], How::Add, &marks, None));
+        begin(&mut first).await;
+        let before = other.counts().modseq;
+        let stored = other.store(&[1], How::Add, &marks, None).await.unwrap();
+        assert_eq!(stored.modseq, None);
+        assert_eq!(other.counts().modseq, before + 1, "what is told is on the disk");
+        assert_eq!(first.await.unwrap().modseq, Some(before + 1));
+        let mut first = Box::pin(one.expunge(None));
+        while one.reader.folder.state.borrow().feed.is_settled() {
+            begin(&mut first).await;
+            tokio::task::yield_now().await;
+        }
+        assert!(other.expunge(None).await.unwrap().uids.is_empty());
+        assert_eq!(other.counts().messages, 0);
+        first.await.unwrap();
+        assert_clean(&store).await;
+    });
+}
+
+/// An index that is read while messages come has what is on stable storage, and no more than UIDNEXT says.
+#[test]
+fn a_folder_that_is_opened_while_mail_comes_adds_up() {
+    let place = Place::new();
+    local(async {
+        let store = place.open();
+        for round in 1..=20 {
+            deliver(&store, &[ANN], "x").await;
+            let mailbox = store.mailbox(ANN).await.unwrap();
+            mailbox.account.folder(INBOX).unwrap().state.borrow_mut().shrink();
+            let mut delivery = Box::pin(deliver(&store, &[ANN], "y"));
+            begin(&mut delivery).await;
+            let (view, _) = tokio::join!(inbox(&store, ANN), delivery);
+            let last = view.uids().last().copied().unwrap();
+            assert!(last < view.counts().uid_next, "round {round}");
+            assert_eq!(view.len() as u32, view.counts().messages);
+        }
         assert_clean(&store).await;
     });
 }
@@ -200,6 +255,9 @@ fn clients_that_were_away_hear_what_vanished() {
         assert!(rows(&store, record::GONE).await <= 4, "what is remembered is bounded");
         let all = view.vanished(since, None).await.unwrap();
         assert_eq!(all, [(1, 5), (9, 9), (20, 24)], "longer ago than is remembered: all");
+        // What has come and was not told of yet is not missing.
+        deliver(&store, &[ANN], "new").await;
+        assert_eq!(view.vanished(since, None).await.unwrap(), all);
         assert_clean(&store).await;
     });
 }

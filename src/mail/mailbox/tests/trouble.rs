@@ -89,6 +89,35 @@ fn a_lost_write_loses_what_rests_on_it_and_nothing_else() {
 }
 
 #[test]
+fn a_digest_that_cannot_be_read_is_made_again() {
+    let place = Place::with(|settings| settings.digest_cache = Size(0));
+    local(async {
+        let store = place.open();
+        let ids: Vec<EmailId> =
+            [deliver(&store, &[ANN], "one").await, deliver(&store, &[ANN], "two").await]
+                .map(|placed| placed[0].id)
+                .to_vec();
+        let view = inbox(&store, ANN).await;
+        let before = view.digests(&[1, 2]).await.unwrap();
+        let mut plan = Plan::default();
+        let earlier = Bytes::from_static(&[1, 0, 0]);
+        plan.put_octets(record::DIGEST, record::message_key(ids[0].0), earlier);
+        plan.remove(record::DIGEST, record::message_key(ids[1].0));
+        plan.commit(&store.0).await.unwrap();
+        assert_eq!(view.digests(&[1, 2]).await.unwrap(), before);
+        assert_eq!(place.metrics.digests_made_again.get(), 2);
+        // Without the message there is nothing to make it of; the others are told all the same.
+        let mut plan = Plan::default();
+        plan.remove(record::BODY, record::message_key(ids[0].0));
+        plan.commit(&store.0).await.unwrap();
+        drop((view, store));
+        let view = inbox(&place.open(), ANN).await;
+        let found = view.digests(&[1, 2]).await.unwrap();
+        assert_eq!((&found[0], &found[1]), (&None, &before[1]));
+    });
+}
+
+#[test]
 fn verify_tells_what_is_wrong() {
     let place = Place::new();
     local(async {

@@ -96,8 +96,9 @@ pub struct Listed<'l> {
     pub name: &'l str,
     /// What is said of it.
     pub attributes: &'l [Attribute],
-    /// Something below it is subscribed that did not match itself: `CHILDINFO` (RFC 5258 §3.5).
-    pub child_subscribed: bool,
+    /// The selection options that something below it meets and that did not match itself: `CHILDINFO` (RFC
+    /// 5258 §3.5); usually none.
+    pub child_info: &'l [&'l str],
     /// What it was called when it was asked for, or until now: `OLDNAME` (RFC 9051 §6.3.9.7).
     pub old_name: Option<&'l str>,
 }
@@ -106,16 +107,21 @@ impl Listed<'_> {
     /// `* LIST (\HasNoChildren) "/" "name"`
     pub fn write(&self, enabled: Enabled, out: &mut Vec<u8>) {
         write_line(b"* LIST (", self.name, self.attributes, enabled, out);
-        if self.child_subscribed && self.old_name.is_none() {
-            out.extend_from_slice(b" (\"CHILDINFO\" (\"SUBSCRIBED\"))");
-        } else if let Some(old) = self.old_name {
-            out.extend_from_slice(b" (");
-            if self.child_subscribed {
-                out.extend_from_slice(b"\"CHILDINFO\" (\"SUBSCRIBED\") ");
-            }
+        let mut before: &[u8] = b" (";
+        if !self.child_info.is_empty() {
+            out.extend_from_slice(b" (\"CHILDINFO\" (\"");
+            out.extend_from_slice(self.child_info.join("\" \"").as_bytes());
+            out.extend_from_slice(b"\")");
+            before = b" ";
+        }
+        if let Some(old) = self.old_name {
+            out.extend_from_slice(before);
             out.extend_from_slice(b"\"OLDNAME\" (");
             write_mailbox(old, enabled, out);
-            out.extend_from_slice(b"))");
+            out.push(b')');
+        }
+        if !self.child_info.is_empty() || self.old_name.is_some() {
+            out.push(b')');
         }
         out.extend_from_slice(b"\r\n");
     }

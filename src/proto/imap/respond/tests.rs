@@ -88,7 +88,7 @@ fn mailboxes_are_listed() {
     let listed = Listed {
         name: "Entwürfe & mehr",
         attributes: &[Attribute::HasNoChildren, Attribute::Use(SpecialUse::Drafts)],
-        child_subscribed: false,
+        child_info: &[],
         old_name: None,
     };
     let line = written(|out| listed.write(Enabled::NONE, out));
@@ -97,7 +97,8 @@ fn mailboxes_are_listed() {
     let line = written(|out| listed.write(Enabled::IMAP4REV2, out));
     assert!(line.ends_with("\"Entwürfe & mehr\"\r\n"), "{line}");
     // RFC 5258 §5, example 9, and RFC 9051 §6.3.9.8.
-    let child = Listed { name: "foo", attributes: &[], child_subscribed: true, old_name: None };
+    let child =
+        Listed { name: "foo", attributes: &[], child_info: &["SUBSCRIBED"], old_name: None };
     let line = written(|out| child.write(Enabled::NONE, out));
     assert_eq!(line, "* LIST () \"/\" \"foo\" (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n");
     let renamed = Listed { old_name: Some("Foo"), ..child };
@@ -360,7 +361,7 @@ proptest! {
     #[test]
     fn names_are_found(name in "[^\\p{Cc}]{1,30}") {
         let listed =
-            Listed { name: &name, attributes: &[], child_subscribed: false, old_name: None };
+            Listed { name: &name, attributes: &[], child_info: &[], old_name: None };
         let line = written(|out| listed.write(Enabled::NONE, out));
         let Response::MailboxData(MailboxDatum::List { name: read, .. }) = read(line.as_bytes())
         else {

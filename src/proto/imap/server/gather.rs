@@ -175,7 +175,15 @@ impl Server {
         if waits {
             return self.complete(&reply, out);
         }
-        if octets > self.profile.limits.refused_literal_bytes_max {
+        self.skips_message |= self.is_message();
+        let limits = &self.profile.limits;
+        // A message that could have come is passed over: the client hears why it is not wanted.
+        let bytes_max = if self.skips_message {
+            limits.refused_literal_bytes_max.max(limits.append_bytes_max)
+        } else {
+            limits.refused_literal_bytes_max
+        };
+        if octets > bytes_max {
             let flow = self.complete(&reply, out);
             return flow.or_else(|| self.close_saying(&replies::TOO_LONG, out));
         }
@@ -184,6 +192,13 @@ impl Server {
         self.refused = Some(Box::new(reply));
         self.state = State::Skip(octets);
         None
+    }
+
+    /// Whether what is refused is a message of somebody who has logged in.
+    fn is_message(&self) -> bool {
+        let mut cursor = self.cursor(self.gathered.get(self.tag.len()..).unwrap_or_default());
+        let mut is_append = || matches!(self.verb(&mut cursor), Ok((Verb::Append, _)));
+        self.identity.is_some() && (self.message.is_some() || is_append())
     }
 
     pub(super) fn skip<'i>(&mut self, left: u64, input: &'i [u8]) -> (usize, Flow<'i>) {

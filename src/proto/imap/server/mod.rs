@@ -108,6 +108,8 @@ pub struct Server {
     gathered: Zeroizing<Vec<u8>>,
     /// What will be said of a command that is refused, once the rest of it has gone by.
     refused: Option<Box<Completion>>,
+    /// It is an `APPEND`: its literals are long.
+    skips_message: bool,
     /// What the driver is to execute.
     command: Option<Command>,
     /// The message that is being appended.
@@ -194,6 +196,7 @@ impl Server {
             tag: Vec::new(),
             gathered: Zeroizing::default(),
             refused: None,
+            skips_message: false,
             command: None,
             message: None,
             messages: 0,

@@ -169,6 +169,9 @@ impl Server {
                 return self.close_saying(&replies::TOO_MANY_ERRORS, out);
             }
             self.errors += 1;
+        } else if completion.condition == Condition::Ok && self.identity.is_some() {
+            // A client that works is no nuisance, however long it stays.
+            self.errors = 0;
         }
         None
     }

@@ -21,7 +21,8 @@ pub struct Limits {
     /// Likewise before login.
     pub login_literal_bytes_max: usize,
     /// Octets of a literal that the client does not wait to send, and that is refused: they are passed
-    /// over up to this many, and with more the connection ends (RFC 7888 §4).
+    /// over up to this many, those of a message up to `append_bytes_max`, and with more the connection ends
+    /// (RFC 7888 §4).
     pub refused_literal_bytes_max: u64,
     /// What one command may hold.
     pub bounds: Bounds,
@@ -29,7 +30,8 @@ pub struct Limits {
     pub append_bytes_max: u64,
     /// Messages of one `APPEND` (RFC 3502).
     pub append_messages_max: u32,
-    /// Commands that are `BAD`, on one connection; with the next one it ends.
+    /// Commands that are `BAD`, after the last that was `OK` or before the login; with the next one the
+    /// connection ends.
     pub errors_max: u32,
     /// Commands before login; with the next one the connection ends.
     pub login_commands_max: u32,

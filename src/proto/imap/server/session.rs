@@ -184,6 +184,7 @@ impl Server {
         self.tag.clear();
         self.gathered = Default::default();
         self.refused = None;
+        self.skips_message = false;
         self.command = None;
         self.message = None;
         self.messages = 0;

@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 
 use super::super::home::{Guests, Home, Manner};
 use super::super::news::{self, Telling};
-use super::super::{copy, folders, list, quota, search, select, sort, status, thread};
+use super::super::{copy, folders, list, quota, search, select, sort, status, thread, trouble};
 use crate::pace::Pace;
 
 /// Bounds a test that hangs; nothing is asserted about time.
@@ -72,7 +72,7 @@ impl Desk {
             view: None,
             saved: Vec::new(),
             pace: Pace::default(),
-            _guest: Guests::default().enter(ANN, 1).unwrap(),
+            guest: Guests::default().enter(ANN, 1).unwrap(),
         };
         let profile = Profile {
             auth_in_the_clear: true,
@@ -164,7 +164,13 @@ async fn perform(
 ) -> Completion {
     match command {
         Command::Noop => Completion::ok("Done"),
-        Command::Select(wanted) => select::select(home, wanted, manner, out).await,
+        Command::Select(wanted) => match select::open(home, &wanted, manner, out).await {
+            Ok(opened) => {
+                home.view = Some(Box::new(opened.view));
+                Completion::ok("Selected")
+            }
+            Err(error) => trouble::completion(&error),
+        },
         Command::Create(wanted) => folders::create(home, wanted, manner, out).await,
         Command::Delete(name) => folders::delete(home, name, manner, out).await,
         Command::Rename { from, to } => folders::rename(home, from, to, manner, out).await,

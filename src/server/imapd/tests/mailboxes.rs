@@ -184,7 +184,7 @@ fn messages_are_copied_and_moved() {
         assert_eq!(desk.home.mailbox.folder("Archive").unwrap().counts.messages, 4, "all or none");
         desk.ends("COPY 2 Archive", "BAD ").await;
         desk.told("EXAMINE Archive").await;
-        desk.ends("MOVE 1 INBOX", "NO [READ-ONLY] ").await;
+        desk.ends("MOVE 1 INBOX", "NO [NOPERM] ").await;
     });
 }
 

@@ -3,6 +3,7 @@
 mod desk;
 mod found;
 mod mailboxes;
+mod manners;
 mod scene;
 
 use engine::shard::Budget;

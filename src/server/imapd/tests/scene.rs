@@ -234,6 +234,11 @@ impl Scene {
         (0..ACCOUNTS).map(name).find(|name| self.stores.home(name) == shard).unwrap()
     }
 
+    /// Whether an account's mail is on this shard.
+    pub fn is_here(&self, account: &str) -> bool {
+        self.stores.home(account) == 0
+    }
+
     pub fn metrics(&self, shard: usize) -> &Metrics {
         &self.house.metrics[shard]
     }

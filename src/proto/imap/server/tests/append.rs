@@ -123,6 +123,17 @@ fn limits_are_told_before_a_message_comes() {
         "d NO [TOOBIG] Message is too large\r\n* BYE [TOOBIG] Command is too long\r\n"
     );
     assert_eq!(session.end, Some("close"));
+    // A message that could have come is passed over, however long; nothing else is.
+    let limits =
+        Limits { append_bytes_max: 100, refused_literal_bytes_max: 20, ..Limits::default() };
+    let mut session = Session::logged_in(Profile { limits, ..profile() });
+    let body = "x".repeat(90);
+    let said =
+        session.say(&format!("a APPEND missing {{90+}}\r\n{body} {{80+}}\r\n{}", &body[..80]));
+    assert!(said.starts_with("a NO ") && !said.contains("BYE"), "{said}");
+    assert_eq!(session.say("b NOOP"), "b OK Done\r\n");
+    let said = session.say("c SEARCH BODY {50000+}");
+    assert!(said.ends_with("* BYE [TOOBIG] Command is too long\r\n"), "{said}");
 }
 
 #[test]

@@ -75,6 +75,14 @@ fn errors_and_commands_are_counted() {
         session.say("a FOO"),
         "a BAD Unknown command\r\n* BYE [CLIENTBUG] Too many errors\r\n"
     );
+    // Somebody who gets on is no nuisance.
+    let mut session = Session::logged_in(limited(Limits { errors_max: 2, ..Limits::default() }));
+    for _ in 0..5 {
+        session.say("a FOO");
+        session.say("a FOO");
+        session.say("a CAPABILITY");
+    }
+    assert_eq!(session.end, None);
     let mut session = Session::new(limited(Limits { login_commands_max: 3, ..Limits::default() }));
     for _ in 0..3 {
         session.say("a NOOP");

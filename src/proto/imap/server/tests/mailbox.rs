@@ -38,7 +38,7 @@ pub(super) fn execute(command: &Command, server: &Server, out: &mut Vec<u8>) -> 
             for name in ["INBOX", "Entwürfe"].iter().filter(|name| list.matches(name)) {
                 let attributes = [Attribute::HasNoChildren];
                 let attributes = &attributes[..usize::from(list.return_children)];
-                let one = Listed { name, attributes, child_subscribed: false, old_name: None };
+                let one = Listed { name, attributes, child_info: &[], old_name: None };
                 one.write(enabled, out);
             }
         }
@@ -88,8 +88,7 @@ fn selected(mailbox: &str, enabled: Enabled, out: &mut Vec<u8>) -> Completion {
     let validity = Completion::ok("UIDs valid").with(Code::UidValidity(3_857_529_045));
     write_untagged(&validity, out);
     if enabled.contains(Enabled::IMAP4REV2) {
-        let listed =
-            Listed { name: mailbox, attributes: &[], child_subscribed: false, old_name: None };
+        let listed = Listed { name: mailbox, attributes: &[], child_info: &[], old_name: None };
         listed.write(enabled, out);
     }
     Completion::ok("Selected").with(Code::ReadWrite)
