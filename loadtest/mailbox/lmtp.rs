@@ -9,7 +9,11 @@ use crate::{
 };
 
 /// A connection that delivers.
-pub struct Lmtp(Dialogue);
+pub struct Lmtp {
+    dialogue: Dialogue,
+    /// Of the last reply.
+    code: u16,
+}
 
 impl Lmtp {
     /// Connects and says LHLO.
@@ -17,7 +21,7 @@ impl Lmtp {
         let load = Load::new(order.servers.lmtp, "mailbox", 0, Spread::Fixed(0));
         let load = Load { lmtp: true, patience: order.patience, ..load };
         match Dialogue::open(&load, None).await {
-            Ok(dialogue) => Ok(Self(dialogue)),
+            Ok(dialogue) => Ok(Self { dialogue, code: 0 }),
             Err(Closed::Broken(error)) => Err(error),
             Err(Closed::Refused(stage, code, text)) => {
                 let text = String::from_utf8_lossy(&text);
@@ -26,7 +30,8 @@ impl Lmtp {
         }
     }
 
-    /// Delivers message number `number` to an account; `leaves` is told when its last octets are about to go.
+    /// Delivers message number `number` to an account; `leaves` is told when its last octets are about to go. A
+    /// server that wants no more messages on a connection (421 to MAIL, RFC 5321 §3.8) gets a new one.
     pub async fn deliver(
         &mut self,
         order: &Order,
@@ -34,31 +39,45 @@ impl Lmtp {
         number: u64,
         leaves: impl FnOnce(),
     ) -> io::Result<()> {
-        let Self(dialogue) = self;
-        let to = order.name(account);
-        let envelope = format!("MAIL FROM:<load@source.test>\r\nRCPT TO:<{to}>\r\nDATA\r\n");
-        dialogue.out.extend_from_slice(envelope.as_bytes());
-        dialogue.flush().await?;
-        for (command, wanted) in [("MAIL", 250), ("RCPT", 250), ("DATA", 354)] {
+        if self.begin(order, account).await? == 421 {
+            *self = Self::open(order).await?;
+            self.begin(order, account).await?;
+        }
+        self.said("MAIL", 250)?;
+        for (command, wanted) in [("RCPT", 250), ("DATA", 354)] {
             self.expect(command, wanted).await?;
         }
         leaves();
         let template = &order.templates[number as usize % order.templates.len()];
-        self.0.flush_with(&template.wire).await?;
+        self.dialogue.flush_with(&template.wire).await?;
         self.expect("the message", 250).await
     }
 
+    /// Says who the next message is for; what MAIL was answered.
+    async fn begin(&mut self, order: &Order, account: usize) -> io::Result<u16> {
+        let (Self { dialogue, code }, to) = (self, order.name(account));
+        let envelope = format!("MAIL FROM:<load@source.test>\r\nRCPT TO:<{to}>\r\nDATA\r\n");
+        dialogue.out.extend_from_slice(envelope.as_bytes());
+        dialogue.flush().await?;
+        *code = dialogue.reply().await?.0;
+        Ok(*code)
+    }
+
     async fn expect(&mut self, command: &str, wanted: u16) -> io::Result<()> {
-        let reply = self.0.reply().await?;
-        if reply.0 == wanted {
+        self.code = self.dialogue.reply().await?.0;
+        self.said(command, wanted)
+    }
+
+    fn said(&self, command: &str, wanted: u16) -> io::Result<()> {
+        if self.code == wanted {
             return Ok(());
         }
-        let text = String::from_utf8_lossy(self.0.text());
-        Err(malformed(format!("{command} was answered {} {}", reply.0, text.trim_end())))
+        let text = String::from_utf8_lossy(self.dialogue.text());
+        Err(malformed(format!("{command} was answered {} {}", self.code, text.trim_end())))
     }
 
     /// Says QUIT.
     pub async fn quit(self) -> io::Result<()> {
-        self.0.quit().await
+        self.dialogue.quit().await
     }
 }

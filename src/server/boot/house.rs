@@ -77,6 +77,12 @@ impl Figures {
         self.storage.report(&mut sheet);
         self.delivery.report(&mut sheet);
         self.mailbox.report(&mut sheet);
+        let disk = &self.mailbox_storage;
+        sheet.counter("mailbox.syncs", &disk.syncs);
+        sheet.counter("mailbox.failures", &disk.failures);
+        sheet.counter("mailbox.riders", &disk.riders);
+        sheet.latency("mailbox.sync_us", &disk.sync);
+        sheet.latency("mailbox.batch_messages", &disk.batch_messages);
         sheet.counter("shard.panics", &self.panics);
         sheet
     }
