@@ -4,24 +4,32 @@
 //! a name of ours is written `&AC4-`, which is read back. Flags are the letters behind `:2,`,
 //! keywords the small ones, which `dovecot-keywords` names; the date is the file's mtime.
 //! A file that is written appears in `cur` whole, with a name that says which message it is, so that
-//! an export that runs again writes what is missing, and what a crash left short.
+//! an export that runs again writes what is missing, and what a crash left short. Whose Maildir it is
+//! may change it meanwhile: everything but the root is reached through `place`, which follows no links.
 //!
-//! How it fails: keywords beyond 26 of a folder have no letter and are left out.
+//! How it fails: keywords beyond 26 of a folder have no letter and are left out. Folders that are links
+//! are not read, nor is what is no regular file; where one is to be written, that is an error.
 
 use std::collections::HashMap;
-use std::fs::{self, File, FileTimes};
+use std::ffi::OsString;
+use std::fs::{DirBuilder, FileTimes};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proto::imap::syntax::{decode_utf7, encode_utf7};
 use proto::types::Timestamp;
+use rustix::fs::FileType;
 
+use super::place::Place;
 use super::{Mail, add_keyword, push_crlf, with_lf};
 use crate::mailbox::{Flags, INBOX, Marks, SEPARATOR};
 
 const KEYWORDS: &str = "dovecot-keywords";
+/// Octets of the keywords' file that are read; more than its letters can name.
+const KEYWORDS_BYTES_MAX: u64 = 64 << 10;
 const LETTERS_MAX: usize = 26;
 /// A dot within a part of a folder's name.
 const DOT: &str = "&AC4-";
@@ -36,12 +44,15 @@ const FLAGS: [(u8, Flags); 5] = [
 const PASSED: (u8, &str) = (b'P', "$Forwarded");
 
 /// A folder of a Maildir.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Folder {
     /// As we name it.
     pub name: String,
-    /// Where it lies.
+    /// Where it lies, for messages.
     pub path: PathBuf,
+    root: Rc<Place>,
+    /// What the root calls it; `None` is the root itself.
+    entry: Option<OsString>,
 }
 
 /// A message's file.
@@ -49,8 +60,18 @@ pub struct Folder {
 pub struct Letter {
     /// What stays of its name when its flags change.
     pub unique: Box<str>,
-    /// Where it lies.
+    /// Where it lies, for messages.
     pub path: PathBuf,
+    /// Which of the reader's directories has it.
+    side: usize,
+}
+
+/// Reads one folder.
+#[derive(Debug)]
+pub struct Reader {
+    /// `new` and `cur`, as far as they are there.
+    sides: Vec<Place>,
+    known: Vec<Box<str>>,
 }
 
 /// All folders, INBOX first.
@@ -58,63 +79,124 @@ pub struct Letter {
 /// # Errors
 /// The disk's; a directory without `cur` is [`io::ErrorKind::InvalidInput`].
 pub fn folders(root: &Path) -> io::Result<Vec<Folder>> {
-    if !root.join("cur").is_dir() {
-        let text = "this is no Maildir: it has no folder named cur";
+    let place = Rc::new(Place::named(root)?);
+    if place.enter("cur").is_err() {
+        let text = "this is no Maildir: it has no directory named cur";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let mut found = Vec::new();
-    for entry in fs::read_dir(root)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if let Some(name) = name.strip_prefix('.').filter(|name| !name.is_empty())
-            && entry.path().join("cur").is_dir()
+    for entry in place.entries()? {
+        let (entry, _) = entry?;
+        if let Some(name) = entry.to_string_lossy().strip_prefix('.')
+            && place.enter(&entry).and_then(|folder| folder.enter("cur")).is_ok()
         {
-            found.push(Folder { name: decoded(name), path: entry.path() });
+            let (name, path) = (decoded(name), root.join(&entry));
+            found.push(Folder { name, path, root: place.clone(), entry: Some(entry) });
         }
     }
     found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    found.insert(0, Folder { name: INBOX.into(), path: root.into() });
+    let inbox = Folder { name: INBOX.into(), path: root.into(), root: place, entry: None };
+    found.insert(0, inbox);
     Ok(found)
 }
 
-/// The messages of a folder in the order of their names, which begin with when they came.
-///
-/// # Errors
-/// The disk's.
-pub fn letters(folder: &Path) -> io::Result<Vec<Letter>> {
-    let mut found = Vec::new();
-    for side in ["new", "cur"] {
-        let entries = match fs::read_dir(folder.join(side)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.starts_with('.') || entry.file_type()?.is_dir() {
-                continue;
-            }
-            let unique = name.split(':').next().unwrap_or_default().into();
-            found.push(Letter { unique, path: entry.path() });
+impl Folder {
+    /// Opens it to read its messages.
+    ///
+    /// # Errors
+    /// The disk's; also when it, a part of it, or its keywords' file has become or is a link.
+    pub fn open(&self) -> io::Result<Reader> {
+        match &self.entry {
+            None => Reader::of(&self.root),
+            Some(entry) => Reader::of(&self.root.enter(entry)?),
         }
     }
-    found.sort_unstable_by(|a, b| a.unique.cmp(&b.unique));
-    // One that was moved from new to cur while the folder was read is there twice.
-    found.dedup_by(|a, b| a.unique == b.unique);
+}
+
+impl Reader {
+    fn of(place: &Place) -> io::Result<Self> {
+        let mut sides = Vec::with_capacity(2);
+        for side in ["new", "cur"] {
+            match place.enter(side) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                side => sides.push(side?),
+            }
+        }
+        Ok(Self { sides, known: keywords(place)? })
+    }
+
+    /// The messages in the order of their names, which begin with when they came.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn letters(&self) -> io::Result<Vec<Letter>> {
+        let mut found = Vec::new();
+        for (side, place) in self.sides.iter().enumerate() {
+            for name in names(place)? {
+                let unique = unique_of(&name.to_string_lossy()).into();
+                found.push(Letter { unique, path: place.path().join(name), side });
+            }
+        }
+        found.sort_unstable_by(|a, b| a.unique.cmp(&b.unique));
+        // One that was moved from new to cur while the folder was read is there twice.
+        found.dedup_by(|a, b| a.unique == b.unique);
+        Ok(found)
+    }
+
+    /// Reads a message; `None` when it has more than `message_max` octets.
+    ///
+    /// # Errors
+    /// The disk's; what is no regular file is [`io::ErrorKind::InvalidInput`].
+    pub fn read(&self, letter: &Letter, message_max: u64) -> io::Result<Option<Mail>> {
+        let (Some(place), Some(name)) = (self.sides.get(letter.side), letter.path.file_name())
+        else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let file = place.open(name)?;
+        let modified = file.metadata()?.modified()?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let internal = Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let mut octets = Vec::new();
+        file.take(message_max.saturating_add(1)).read_to_end(&mut octets)?;
+        if octets.len() as u64 > message_max {
+            return Ok(None);
+        }
+        let mut message = Vec::with_capacity(octets.len() + octets.len() / 32);
+        push_crlf(&octets, &mut message);
+        let marks = marks(&name.to_string_lossy(), &self.known);
+        Ok((message.len() as u64 <= message_max).then_some(Mail { message, marks, internal }))
+    }
+}
+
+/// The files of `new` or `cur` that are messages.
+fn names(side: &Place) -> io::Result<Vec<OsString>> {
+    let mut found = Vec::new();
+    for entry in side.entries()? {
+        let (name, kind) = entry?;
+        let is_file = matches!(kind, FileType::RegularFile | FileType::Unknown);
+        if is_file && !name.as_encoded_bytes().starts_with(b".") {
+            found.push(name);
+        }
+    }
     Ok(found)
+}
+
+fn unique_of(name: &str) -> &str {
+    name.split(':').next().unwrap_or_default()
 }
 
 /// The keywords of a folder, by letter.
-///
-/// # Errors
-/// The disk's.
-pub fn keywords(folder: &Path) -> io::Result<Vec<Box<str>>> {
-    let octets = match fs::read(folder.join(KEYWORDS)) {
+fn keywords(folder: &Place) -> io::Result<Vec<Box<str>>> {
+    let mut octets = Vec::new();
+    match folder.open(KEYWORDS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        octets => octets?,
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{KEYWORDS}: {error}"))),
+        Ok(file) => file.take(KEYWORDS_BYTES_MAX).read_to_end(&mut octets)?,
     };
+    if octets.len() as u64 == KEYWORDS_BYTES_MAX {
+        // The last line may have been cut off.
+        octets.truncate(memchr::memrchr(b'\n', &octets).unwrap_or_default());
+    }
     let mut known: Vec<Box<str>> = Vec::new();
     for line in String::from_utf8_lossy(&octets).lines() {
         let Some((index, name)) = line.split_once(' ') else { continue };
@@ -125,27 +207,6 @@ pub fn keywords(folder: &Path) -> io::Result<Vec<Box<str>>> {
         known[index] = name.trim().into();
     }
     Ok(known)
-}
-
-/// Reads a message; `None` when it has more than `message_max` octets.
-///
-/// # Errors
-/// The disk's.
-pub fn read(letter: &Letter, known: &[Box<str>], message_max: u64) -> io::Result<Option<Mail>> {
-    let file = File::open(&letter.path)?;
-    let modified = file.metadata()?.modified()?;
-    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let internal = Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    let mut octets = Vec::new();
-    file.take(message_max.saturating_add(1)).read_to_end(&mut octets)?;
-    if octets.len() as u64 > message_max {
-        return Ok(None);
-    }
-    let mut message = Vec::with_capacity(octets.len() + octets.len() / 32);
-    push_crlf(&octets, &mut message);
-    let name = letter.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let marks = marks(&name, known);
-    Ok((message.len() as u64 <= message_max).then_some(Mail { message, marks, internal }))
 }
 
 fn marks(name: &str, known: &[Box<str>]) -> Marks {
@@ -166,7 +227,7 @@ fn marks(name: &str, known: &[Box<str>]) -> Marks {
 }
 
 /// `Sent.2024` is `Sent/2024`.
-fn decoded(name: &str) -> String {
+pub(super) fn decoded(name: &str) -> String {
     // What is not modified UTF-7 is UTF-8, as some write it.
     let part = |part: &str| decode_utf7(part.as_bytes()).unwrap_or_else(|| part.to_owned());
     let dotted = |text: &str| {
@@ -188,12 +249,27 @@ fn encoded(name: &str) -> String {
     name.split(SEPARATOR).map(part).collect::<Vec<_>>().join(".")
 }
 
+/// What the root calls a folder beneath it: one name, whatever is in ours.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`].
+pub(super) fn entry_of(name: &str) -> io::Result<String> {
+    // With nothing in a part it could be `.` or `..`; otherwise dots stand between two others.
+    if name.split(SEPARATOR).any(str::is_empty) {
+        let text = format!("a part of the folder's name {name:?} is empty");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(format!(".{}", encoded(name)))
+}
+
 /// Writes one folder.
+#[derive(Debug)]
 pub struct Writer {
-    path: PathBuf,
+    tmp: Place,
+    cur: Place,
     validity: u32,
     known: Vec<Box<str>>,
-    /// Names of messages that are there, by UID.
+    /// Names of messages that are whole in `cur`, by UID.
     present: HashMap<u32, Box<str>>,
 }
 
@@ -201,37 +277,33 @@ impl Writer {
     /// Makes the folder, or goes on with it. `known` are the folder's keywords.
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's; [`io::ErrorKind::NotADirectory`] when the folder or a part of it is a link or another
+    /// thing.
     pub fn open(root: &Path, name: &str, validity: u32, known: &[Box<str>]) -> io::Result<Self> {
-        let path = match name {
-            INBOX => root.to_owned(),
-            _ => root.join(format!(".{}", encoded(name))),
-        };
-        for side in ["tmp", "new", "cur"] {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(path.join(side))?;
-        }
+        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        let mut folder = Place::named(root)?;
         if name != INBOX {
-            File::create(path.join("maildirfolder"))?;
+            folder = folder.make(entry_of(name)?)?;
+            match folder.create("maildirfolder") {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
         }
-        let mut writer = Self { path, validity, known: Vec::new(), present: HashMap::new() };
-        writer.learn(known)?;
-        for letter in letters(&writer.path)? {
-            let is_whole = || {
-                let size = letter.unique.rsplit_once(",S=")?.1.parse::<u64>().ok()?;
-                Some(fs::metadata(&letter.path).ok()?.len() == size)
-            };
-            if let Some(uid) = writer.uid_of(&letter.unique)
-                && is_whole() == Some(true)
-                && let Some(name) = letter.path.file_name()
-            {
-                writer.present.insert(uid, name.to_string_lossy().into());
+        folder.make("new")?;
+        let (tmp, cur) = (folder.make("tmp")?, folder.make("cur")?);
+        let mut writer = Self { tmp, cur, validity, known: Vec::new(), present: HashMap::new() };
+        writer.learn(&folder, known)?;
+        for name in names(&writer.cur)? {
+            let name = name.to_string_lossy();
+            if let Some(uid) = writer.whole(&name) {
+                writer.present.insert(uid, name.into());
             }
         }
         Ok(writer)
     }
 
-    fn learn(&mut self, known: &[Box<str>]) -> io::Result<()> {
-        self.known = keywords(&self.path)?;
+    fn learn(&mut self, folder: &Place, known: &[Box<str>]) -> io::Result<()> {
+        self.known = keywords(folder)?;
         let before = self.known.len();
         for name in known {
             let is_new = !self.known.iter().any(|one| one.eq_ignore_ascii_case(name));
@@ -244,7 +316,16 @@ impl Writer {
         }
         let lines = self.known.iter().enumerate();
         let text: String = lines.map(|(index, name)| format!("{index} {name}\n")).collect();
-        fs::write(self.path.join(KEYWORDS), text)
+        self.tmp.replace(KEYWORDS)?.write_all(text.as_bytes())?;
+        self.tmp.rename(KEYWORDS, folder, KEYWORDS)
+    }
+
+    /// The UID of a message that is there as a whole.
+    fn whole(&self, name: &str) -> Option<u32> {
+        let unique = unique_of(name);
+        let uid = self.uid_of(unique)?;
+        let size = unique.rsplit_once(",S=")?.1.parse().ok()?;
+        (self.cur.size(name) == Some(size)).then_some(uid)
     }
 
     fn uid_of(&self, unique: &str) -> Option<u32> {
@@ -259,11 +340,9 @@ impl Writer {
     /// The disk's.
     pub fn keep(&self, uid: u32, marks: &Marks) -> io::Result<bool> {
         let Some(name) = self.present.get(&uid) else { return Ok(false) };
-        let unique = name.split(':').next().unwrap_or_default();
-        let wanted = format!("{unique}:2,{}", self.letters(marks));
-        let cur = self.path.join("cur");
+        let wanted = format!("{}:2,{}", unique_of(name), self.letters(marks));
         if **name != *wanted {
-            fs::rename(cur.join(&**name), cur.join(wanted))?;
+            self.cur.rename(&**name, &self.cur, wanted)?;
         }
         Ok(true)
     }
@@ -282,14 +361,12 @@ impl Writer {
         let message = with_lf(message);
         let (seconds, validity, size) = (internal.0 / 1000, self.validity, message.len());
         let unique = format!("{seconds}.V{validity}U{uid}.ringpost,S={size}");
-        let fresh = self.path.join("tmp").join(&unique);
-        let options = File::options().write(true).create(true).truncate(true).mode(0o600).clone();
-        let mut file = options.open(&fresh)?;
+        let mut file = self.tmp.replace(&unique)?;
         file.write_all(&message)?;
         let at = UNIX_EPOCH + Duration::from_millis(internal.0);
         file.set_times(FileTimes::new().set_modified(at))?;
         drop(file);
-        fs::rename(fresh, self.path.join("cur").join(format!("{unique}:2,{}", self.letters(marks))))
+        self.tmp.rename(&unique, &self.cur, format!("{unique}:2,{}", self.letters(marks)))
     }
 
     fn letters(&self, marks: &Marks) -> String {

@@ -9,12 +9,13 @@
 //! and a message's own `Status`, `X-Status` and `X-Keywords` fields.
 //!
 //! `maildir` and `mbox` are the two forms, `journal` remembers what an import has done, `date` reads
-//! and writes the dates of mbox. Everything here blocks: it is for programs of the command line.
+//! and writes the dates of mbox, `place` keeps to the directories that are meant. Everything here blocks: it is for programs of the command line.
 
 mod date;
 pub mod journal;
 pub mod maildir;
 pub mod mbox;
+mod place;
 #[cfg(test)]
 mod tests;
 

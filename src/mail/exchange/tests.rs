@@ -1,7 +1,11 @@
-//! What is written is read again; odd files make odd messages, never a fault.
+//! What is written is read again; odd files make odd messages, never a fault. `place`: what others put
+//! into a Maildir leads nowhere.
+
+mod place;
 
 use std::fs;
 use std::io::BufReader;
+use std::path::Path;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -92,26 +96,35 @@ fn names_of_folders_are_read_as_written() {
     assert!(maildir::folders(&dir.path().join("none")).is_err());
 }
 
+fn make(folder: &Path) {
+    for side in ["cur", "new", "tmp"] {
+        fs::create_dir_all(folder.join(side)).unwrap();
+    }
+}
+
+fn reader(root: &Path, name: &str) -> maildir::Reader {
+    let folders = maildir::folders(root).unwrap();
+    folders.iter().find(|folder| folder.name == name).unwrap().open().unwrap()
+}
+
 #[test]
 fn a_maildir_of_others() {
     let dir = tempfile::tempdir().unwrap();
-    for side in ["cur", "new", "tmp"] {
-        fs::create_dir(dir.path().join(side)).unwrap();
-    }
+    make(dir.path());
     fs::write(dir.path().join("dovecot-keywords"), "0 Work\n2 $Later\n99 no\nrubbish\n").unwrap();
     fs::write(dir.path().join("cur/2.b.host,S=2:2,FPRSTDaczq"), "a\nb\r\n\n").unwrap();
     fs::write(dir.path().join("new/1.a.host"), "new\n").unwrap();
     fs::write(dir.path().join("tmp/0.x.host"), "half").unwrap();
-    let letters = maildir::letters(dir.path()).unwrap();
-    let known = maildir::keywords(dir.path()).unwrap();
+    let reader = reader(dir.path(), INBOX);
+    let letters = reader.letters().unwrap();
     let read: Vec<Mail> =
-        letters.iter().map(|one| maildir::read(one, &known, 100).unwrap().unwrap()).collect();
+        letters.iter().map(|one| reader.read(one, 100).unwrap().unwrap()).collect();
     assert_eq!(read[0].message, b"new\r\n");
     assert_eq!(read[0].marks, Marks::default());
     assert_eq!(read[1].message, b"a\r\nb\r\n\r\n");
     let marks = mail("", Flags::SYSTEM.0, &["$Forwarded", "Work", "$Later"], 0).marks;
     assert_eq!(read[1].marks, marks);
-    assert_eq!(maildir::read(&letters[1], &known, 5).unwrap(), None);
+    assert_eq!(reader.read(&letters[1], 5).unwrap(), None);
 }
 
 #[test]
@@ -214,16 +227,16 @@ proptest! {
         let known: std::collections::BTreeSet<Box<str>> =
             mails.iter().flat_map(|mail| mail.marks.keywords.clone()).collect();
         let known: Vec<_> = known.into_iter().collect();
+        make(dir.path());
         let writer = maildir::Writer::open(dir.path(), "F", 9, &known).unwrap();
         for (uid, mail) in (1..).zip(&mails) {
             writer.write(uid, &mail.marks, mail.internal, &mail.message).unwrap();
         }
-        let folder = dir.path().join(".F");
-        let known = maildir::keywords(&folder).unwrap();
+        let reader = reader(dir.path(), "F");
         let mut read: Vec<(u32, Mail)> = Vec::new();
-        for letter in maildir::letters(&folder).unwrap() {
+        for letter in reader.letters().unwrap() {
             let uid = letter.unique.split(['U', '.']).nth(2).unwrap().parse().unwrap();
-            read.push((uid, maildir::read(&letter, &known, 1 << 20).unwrap().unwrap()));
+            read.push((uid, reader.read(&letter, 1 << 20).unwrap().unwrap()));
         }
         read.sort_unstable_by_key(|(uid, _)| *uid);
         let read: Vec<Mail> = read.into_iter().map(|(_, mail)| mail).collect();

@@ -2,10 +2,10 @@
 //!
 //! What must stay true: flags and dates go along; an mbox file appears whole or not at all, and never in
 //! place of another; a Maildir may be exported to again and gets what it lacks. Only the owner of what
-//! is written may read it.
+//! is written may read it; nothing is written through a link that somebody put where it goes.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +90,7 @@ impl Exporter<'_> {
     }
 
     async fn maildir(&mut self, root: &Path, folders: &[FolderInfo]) -> Result<(), Failure> {
-        let fault = |error: std::io::Error| failed(format!("{}: {error}", root.display()));
+        let fault = |error: io::Error| failed(format!("{}: {error}", root.display()));
         // A Maildir without INBOX is none.
         maildir::Writer::open(root, mail::mailbox::INBOX, 0, &[]).map_err(fault)?;
         for folder in folders {
@@ -115,16 +115,16 @@ impl Exporter<'_> {
     }
 
     async fn mbox(&mut self, path: &Path, folders: &[FolderInfo]) -> Result<(), Failure> {
-        let fault = |error: std::io::Error| failed(format!("{}: {error}", path.display()));
-        if path.exists() {
+        let fault = |error: io::Error| failed(format!("{}: {error}", path.display()));
+        // A link that leads nowhere is there, too.
+        if path.symlink_metadata().is_ok() {
             return Err(failed(format!("{} exists: give a new name", path.display())));
         }
         let mut fresh = path.as_os_str().to_owned();
         fresh.push(".part");
         let fresh = PathBuf::from(fresh);
-        let mut options = File::options();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh);
-        let mut out = BufWriter::with_capacity(WRITE_BYTES, file.map_err(fault)?);
+        let file = replace(&fresh).map_err(fault)?;
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, file);
         for folder in folders {
             let view = self.open(folder).await?;
             let known = view.keywords();
@@ -143,7 +143,44 @@ impl Exporter<'_> {
     }
 }
 
+/// Makes a file in place of what an export that was cut off has left: unlinked, as it may be a link to
+/// another file; and a new file is made through no link.
+fn replace(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::options().write(true).create_new(true).mode(0o600).open(path),
+    }
+}
+
 async fn body(view: &View, uid: u32, folder: &FolderInfo) -> Result<bytes::Bytes, Failure> {
     let body = view.body(uid, 0..u64::MAX).await;
     body.map_err(|error| failed(format!("folder {}, message {uid}: {error}", folder.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (theirs, part) = (dir.path().join("theirs"), dir.path().join("out.part"));
+        fs::write(&theirs, "secret").unwrap();
+        for target in [&*theirs, Path::new("nowhere")] {
+            symlink(target, &part).unwrap();
+            replace(&part).unwrap().write_all(b"mail").unwrap();
+            let found = fs::symlink_metadata(&part).unwrap();
+            assert!(found.is_file());
+            assert_eq!(found.permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::read(&theirs).unwrap(), b"secret");
+            fs::remove_file(&part).unwrap();
+        }
+        // What an earlier one has left.
+        fs::write(&part, "longer than what comes").unwrap();
+        replace(&part).unwrap().write_all(b"mail").unwrap();
+        assert_eq!(fs::read(&part).unwrap(), b"mail");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
 }

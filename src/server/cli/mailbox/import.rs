@@ -178,17 +178,21 @@ impl Importer<'_> {
                     continue;
                 }
             };
-            self.maildir_folder(&folder.path, name).await?;
+            self.maildir_folder(&folder, name).await?;
         }
         Ok(())
     }
 
-    async fn maildir_folder(&mut self, path: &Path, folder: String) -> Result<(), Failure> {
-        let fault = |error: io::Error| named(path, &error);
-        let way = Way { source: source_of(path).map_err(fault)?, folder };
+    async fn maildir_folder(
+        &mut self,
+        found: &maildir::Folder,
+        folder: String,
+    ) -> Result<(), Failure> {
+        let fault = |error: io::Error| named(&found.path, &error);
+        let way = Way { source: source_of(&found.path).map_err(fault)?, folder };
         self.folder(&way.folder).await?;
-        let known = maildir::keywords(path).map_err(fault)?;
-        let letters = maildir::letters(path).map_err(fault)?;
+        let reader = found.open().map_err(fault)?;
+        let letters = reader.letters().map_err(fault)?;
         let taken = self.journal.take_names(&way.source, &way.folder);
         self.bar.inc_length(letters.len() as u64);
         for letter in letters {
@@ -197,7 +201,7 @@ impl Importer<'_> {
                 self.tally.before += 1;
                 continue;
             }
-            match maildir::read(&letter, &known, self.message_max) {
+            match reader.read(&letter, self.message_max) {
                 Ok(Some(mail)) => {
                     self.pending.names.push(letter.unique);
                     self.take(mail);
