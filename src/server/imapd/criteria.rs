@@ -2,17 +2,22 @@
 //! the message itself.
 //!
 //! What must stay true: a message is read only when nothing cheaper has decided, so judgements have three
-//! values; the texts that are looked for are found once a message, however often they are named.
+//! values; the texts that are looked for are found once a message, however often they are named; what a
+//! condition takes is bounded by the command that it is made of, whatever the folder holds.
 
-use mail::mailbox::{Entry, Flags};
+use std::rc::Rc;
+
+use mail::mailbox::{Entry, Flags, View};
 use proto::imap::Completion;
 use proto::imap::command::SearchKey;
-use proto::imap::syntax::Date;
+use proto::imap::syntax::{Date, Messages, Ranges, SequenceSet};
 use proto::mime::{Digest, Needle};
 use proto::types::Timestamp;
 
 use super::flags::stored;
 use super::home::Home;
+
+const NOTHING_SELECTED: Completion = Completion::bad("Select a mailbox first");
 
 /// A condition.
 #[derive(Debug)]
@@ -21,8 +26,12 @@ pub(super) enum Criterion {
     All(Vec<Criterion>),
     Either(Box<(Criterion, Criterion)>),
     Not(Box<Criterion>),
-    /// One of these UIDs, sorted.
-    Uids(Vec<u32>),
+    /// One of these numbers.
+    Numbers(Ranges),
+    /// One of these UIDs.
+    Uids(Ranges),
+    /// One of those that a search has saved (`$`): UIDs, sorted.
+    Remembered(Rc<[u32]>),
     /// With all of these.
     Flags(Flags),
     /// Without any of these.
@@ -73,6 +82,8 @@ pub(super) enum Place {
 /// What is known of a message so far.
 pub(super) struct Sight<'s> {
     pub entry: &'s Entry,
+    /// Its number.
+    pub number: u32,
     pub is_recent: bool,
     pub digest: Option<&'s Digest>,
     /// Of each text, whether it was found.
@@ -94,8 +105,9 @@ impl Criteria {
     /// # Errors
     /// What to say: a number that no message has.
     pub fn compile(key: &SearchKey, home: &Home, now: Timestamp) -> Result<Self, Completion> {
-        let keywords = home.view.as_deref().map(|view| view.keywords()).unwrap_or_default();
-        let mut compiler = Compiler { home, keywords, now, texts: Vec::new(), keys: 0 };
+        let view = home.view.as_deref().ok_or(NOTHING_SELECTED)?;
+        let (keywords, texts) = (view.keywords(), Vec::new());
+        let mut compiler = Compiler { home, view, remembered: None, keywords, now, texts, keys: 0 };
         let condition = compiler.compile(key)?;
         Ok(Self { condition, texts: compiler.texts, keys: compiler.keys })
     }
@@ -103,6 +115,9 @@ impl Criteria {
 
 struct Compiler<'h> {
     home: &'h Home,
+    view: &'h View,
+    /// What a search has saved, once it is named.
+    remembered: Option<Rc<[u32]>>,
     keywords: Vec<Box<str>>,
     now: Timestamp,
     texts: Vec<Text>,
@@ -124,8 +139,11 @@ impl Compiler<'_> {
                 Criterion::Either(Box::new((self.compile(&keys.0)?, self.compile(&keys.1)?)))
             }
             SearchKey::Not(key) => negated(self.compile(key)?),
-            SearchKey::Numbers(messages) => Criterion::Uids(self.home.targets(messages, false)?),
-            SearchKey::Uids(messages) => Criterion::Uids(self.home.targets(messages, true)?),
+            SearchKey::Numbers(Messages::Set(set)) => Criterion::Numbers(self.numbers(set)?),
+            SearchKey::Uids(Messages::Set(set)) => Criterion::Uids(self.uids(set)),
+            SearchKey::Numbers(Messages::Saved) | SearchKey::Uids(Messages::Saved) => {
+                Criterion::Remembered(self.remembered())
+            }
             SearchKey::Flags(flags) => Criterion::Flags(stored(*flags)),
             SearchKey::Unflagged(flags) => Criterion::Unflagged(stored(*flags)),
             SearchKey::Keyword(name) => self.keyword(name),
@@ -156,6 +174,23 @@ impl Compiler<'_> {
             SearchKey::EmailId(id) => Criterion::EmailId(id.clone()),
             SearchKey::ThreadId(id) => Criterion::ThreadId(id.clone()),
         })
+    }
+
+    fn numbers(&self, set: &SequenceSet) -> Result<Ranges, Completion> {
+        let last = self.view.len();
+        if set.greatest_named() as usize > last {
+            return Err(Completion::bad("No message has this number"));
+        }
+        Ok(set.resolve(last as u32))
+    }
+
+    fn uids(&self, set: &SequenceSet) -> Ranges {
+        set.resolve(self.view.uids().last().copied().unwrap_or(0))
+    }
+
+    fn remembered(&mut self) -> Rc<[u32]> {
+        let uids = self.remembered.get_or_insert_with(|| self.home.saved.as_slice().into());
+        Rc::clone(uids)
     }
 
     fn keyword(&self, name: &str) -> Criterion {
@@ -210,7 +245,9 @@ impl Criterion {
                 _ => return None,
             },
             Self::Not(one) => !one.judge(sight)?,
-            Self::Uids(uids) => uids.binary_search(&entry.uid).is_ok(),
+            Self::Numbers(numbers) => numbers.contains(sight.number),
+            Self::Uids(uids) => uids.contains(entry.uid),
+            Self::Remembered(uids) => uids.binary_search(&entry.uid).is_ok(),
             Self::Flags(flags) => entry.flags.contains(*flags),
             Self::Unflagged(flags) => entry.flags.without(*flags) == entry.flags,
             Self::Recent => sight.is_recent,

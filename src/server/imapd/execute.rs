@@ -12,6 +12,7 @@ use proto::types::Moment;
 use super::home::{Home, Manner};
 use super::news::{self, Fate, Telling};
 use super::session::Session;
+use super::turns::Memory;
 use super::{copy, expunge, folders, list, quota, search, sort, status, thread};
 
 impl Session {
@@ -89,6 +90,7 @@ impl Session {
             enabled: self.machine.enabled(),
             tag: self.machine.tag().into(),
             append_bytes_max: bytes_max,
+            memory: Memory::new(&self.door.budget, &self.door.metrics),
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! What must stay true: octets of a message go to the socket from where the store has them, but for small
 //! ones, which leave with what is said around them; what was announced is sent, or the connection ends;
-//! memory for messages on their way out is the shard's to give. How it fails: a message that cannot be
-//! read is left out, and the completion says so.
+//! memory for messages on their way out, and for one part at a time that is decoded, is the shard's to
+//! give. How it fails: a message that cannot be read is left out, and the completion says so.
 
 use std::sync::Arc;
 
@@ -14,25 +14,24 @@ use proto::imap::command::{Attributes, Binary, Body, Fetch, Partial, SectionText
 use proto::imap::respond::{FetchLine, write_vanished};
 use proto::imap::syntax::Messages;
 use proto::imap::{Code, Completion};
-use proto::mime::{Decoder, Encoding, Undecodable};
+use proto::mime::{Encoding, Structure};
 
 use super::execute::some_are_gone;
 use super::home::Manner;
+use super::section::{Cut, decoded, decoded_octets, encoded, encoding};
 use super::session::Session;
-use super::{flags, section, select, trouble};
+use super::{flags, select, trouble};
 
 /// Messages whose digests are read at a time.
 const STRETCH: usize = 256;
-/// Decoded between two turns that others have.
-const DECODED_BYTES: usize = 64 << 10;
-/// Messages up to this size are read without asking for memory.
-const SMALL_BYTES: usize = 64 << 10;
 
 /// What is told of the messages of one command.
 struct Teller<'c> {
     fetch: &'c Fetch,
     manner: &'c Manner,
     keywords: Vec<Box<str>>,
+    /// Of each body that is asked for, how it is cut out.
+    cuts: Vec<Cut<'c>>,
     /// Something beyond the entry is asked for.
     needs_digest: bool,
     /// Octets of the message are asked for.
@@ -132,7 +131,12 @@ impl Session {
         entry: &Entry,
         digest: Option<Arc<Digest>>,
     ) -> Result<bool, MailboxError> {
-        let fetch = teller.fetch;
+        let structure = digest.as_deref().map(|digest| &digest.structure);
+        if structure.is_some_and(|structure| teller.is_opaque(structure)) {
+            let refusal = Completion::no("Unknown transfer encoding");
+            teller.failure = Some(refusal.with(Code::UnknownCte));
+            return Ok(true);
+        }
         // What is of the header alone is answered from the index.
         let header = if teller.needs_body {
             None
@@ -140,51 +144,55 @@ impl Session {
             digest.as_deref().and_then(|digest| digest.header.text().cloned())
         };
         let reads = header.is_none() && teller.has_bodies;
-        let octets = entry.size as usize;
-        let budget = &self.door.budget;
-        let permit =
-            (reads && octets > SMALL_BYTES).then(|| budget.try_take(octets.min(budget.max())));
-        if matches!(permit, Some(None)) {
-            self.door.metrics.memory_spent.inc();
-            teller.failure = Some(Completion::no("Too busy, try later").with(Code::Limit));
-            return Ok(true);
-        }
+        let octets = if reads { teller.octets_held(entry, structure) } else { 0 };
+        let _permit = match teller.manner.memory.for_message(octets) {
+            Ok(permit) => permit,
+            Err(halt) => {
+                teller.failure = Some(halt.into());
+                return Ok(true);
+            }
+        };
         // Read before its line begins: a line cannot be taken back.
         let message = if reads {
             view.body(entry.uid, 0..u64::MAX).await?
         } else {
             header.unwrap_or_default()
         };
-        let mut parts = Vec::with_capacity(fetch.binaries.len());
-        for binary in &fetch.binaries {
-            let Some(digest) = &digest else { break };
-            let Ok(part) = decoded(binary, digest, &message).await else {
-                let refusal = Completion::no("Unknown transfer encoding");
-                teller.failure = Some(refusal.with(Code::UnknownCte));
-                return Ok(true);
-            };
-            parts.push(part);
-        }
         let Some(number) = view.number(entry.uid) else { return Err(MailboxError::Gone) };
         let mut line = FetchLine::begin(number, &mut self.out);
         teller.attributes(&mut line, view, entry, digest.as_deref(), &mut self.out);
-        for body in &fetch.bodies {
-            let cut = digest.as_deref().map_or_else(
-                || Some(message.clone()),
-                |digest| section::cut(&body.section, &digest.structure, &message),
-            );
-            if !self.tell_body(&mut line, body, cut).await {
-                return Ok(false);
-            }
-        }
-        for (binary, part) in fetch.binaries.iter().zip(parts) {
-            if !self.tell_binary(&mut line, binary, part).await {
-                return Ok(false);
-            }
+        if !self.tell_octets(&mut line, teller, structure, &message).await {
+            return Ok(false);
         }
         line.end(&mut self.out);
         teller.note_seen(view, entry);
         Ok(self.send_some().await)
+    }
+
+    /// Tells what is asked for of the octets of a message; false when the peer is gone.
+    async fn tell_octets(
+        &mut self,
+        line: &mut FetchLine,
+        teller: &Teller<'_>,
+        structure: Option<&Structure>,
+        message: &Bytes,
+    ) -> bool {
+        for (body, cut) in teller.fetch.bodies.iter().zip(&teller.cuts) {
+            let octets = match structure {
+                Some(structure) => cut.of(structure, message).await,
+                None => Some(message.clone()),
+            };
+            if !self.tell_body(line, body, octets).await {
+                return false;
+            }
+        }
+        for binary in &teller.fetch.binaries {
+            let part = structure.and_then(|structure| encoded(binary, structure, message));
+            if !self.tell_binary(line, binary, part).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn tell_body(&mut self, line: &mut FetchLine, body: &Body, cut: Option<Bytes>) -> bool {
@@ -197,20 +205,27 @@ impl Session {
         self.pass_on(cut).await
     }
 
+    /// One after the other, so that what is decoded of a message is in memory once.
     async fn tell_binary(
         &mut self,
         line: &mut FetchLine,
         binary: &Binary,
-        part: Option<Bytes>,
+        part: Option<(Encoding, Bytes)>,
     ) -> bool {
-        let Some(part) = part else {
+        if let (true, Some((encoding, body))) = (binary.size_only, &part)
+            && let Ok(octets) = decoded_octets(*encoding, body).await
+        {
+            line.binary_size(binary, octets, &mut self.out);
+            return true;
+        }
+        let decoded = match part {
+            Some((encoding, body)) => decoded(encoding, body).await.ok(),
+            None => None,
+        };
+        let Some(part) = decoded else {
             line.binary_absent(binary, &mut self.out);
             return true;
         };
-        if binary.size_only {
-            line.binary_size(binary, part.len() as u64, &mut self.out);
-            return true;
-        }
         let part = within(binary.partial, part);
         let has_nul = memchr(0, &part).is_some();
         line.binary(binary, part.len() as u64, has_nul, &mut self.out);
@@ -240,6 +255,7 @@ impl<'c> Teller<'c> {
             fetch,
             manner,
             keywords: view.keywords(),
+            cuts: fetch.bodies.iter().map(|body| Cut::new(&body.section)).collect(),
             needs_digest,
             has_bodies: !fetch.bodies.is_empty() || !fetch.binaries.is_empty(),
             needs_body: !fetch.binaries.is_empty() || !fetch.bodies.iter().all(of_header),
@@ -247,6 +263,24 @@ impl<'c> Teller<'c> {
             gone: false,
             failure: None,
         }
+    }
+
+    /// Octets in memory while a message that is read is told: its own, and the most that is copied or
+    /// decoded of it, for one such thing is there at a time.
+    fn octets_held(&self, entry: &Entry, structure: Option<&Structure>) -> usize {
+        let copied = self.cuts.iter().map(|cut| structure.map_or(0, |of| cut.copied_octets(of)));
+        let decoded = self.fetch.binaries.iter().map(|binary| {
+            let (encoding, octets) =
+                structure.map_or_else(Default::default, |of| encoding(binary, of));
+            if encoding == Encoding::Identity || binary.size_only { 0 } else { octets }
+        });
+        (entry.size as usize).saturating_add(copied.chain(decoded).max().unwrap_or(0))
+    }
+
+    /// A part is encoded in a way that is not known.
+    fn is_opaque(&self, structure: &Structure) -> bool {
+        let mut encodings = self.fetch.binaries.iter().map(|binary| encoding(binary, structure).0);
+        encodings.any(|encoding| encoding == Encoding::Unknown)
     }
 
     /// The message, if it is there and has changed since it was to.
@@ -338,28 +372,4 @@ fn within(partial: Option<Partial>, octets: Bytes) -> Bytes {
     let range = partial.within(octets.len() as u64);
     // Both ends are within the octets.
     octets.slice(range.start as usize..range.end as usize)
-}
-
-/// A part without its transfer encoding; `None`: there is no such part. The message itself has none.
-async fn decoded(
-    binary: &Binary,
-    digest: &Digest,
-    message: &Bytes,
-) -> Result<Option<Bytes>, Undecodable> {
-    if binary.path.is_empty() {
-        return Ok(Some(message.clone()));
-    }
-    let Some(part) = digest.structure.part(&binary.path) else { return Ok(None) };
-    let Some(body) = section::slice(message, part.body) else { return Ok(None) };
-    if part.encoding == Encoding::Identity {
-        return Ok(Some(body));
-    }
-    let mut decoder = Decoder::new(part.encoding)?;
-    let mut octets = Vec::new();
-    for piece in body.chunks(DECODED_BYTES) {
-        decoder.push(piece, &mut octets);
-        tokio::task::yield_now().await;
-    }
-    decoder.finish(&mut octets);
-    Ok(Some(octets.into()))
 }

@@ -11,6 +11,7 @@ use proto::imap::syntax::Messages;
 use proto::imap::{Completion, Enabled};
 
 use super::numbers;
+use super::turns::Memory;
 use crate::pace::Pace;
 
 /// What a logged-in session has.
@@ -35,6 +36,8 @@ pub(super) struct Manner {
     pub tag: Box<[u8]>,
     /// The largest message that can be appended, in octets (RFC 7889).
     pub append_bytes_max: u64,
+    /// What it may hold.
+    pub memory: Memory,
 }
 
 impl Manner {

@@ -117,10 +117,14 @@ impl Seen<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use engine::shard::Budget;
     use mail::mailbox::{EmailId, Flags, ThreadId};
     use proto::imap::Enabled;
     use proto::types::Timestamp;
 
+    use super::super::turns::Memory;
     use super::*;
 
     #[test]
@@ -147,7 +151,8 @@ mod tests {
                 "* 3 FETCH (UID 70 FLAGS (\\Seen k \\Recent) MODSEQ (12))\r\n",
             ),
         ] {
-            let manner = Manner { enabled, tag: Box::default(), append_bytes_max: 0 };
+            let memory = Memory::new(&Budget::new(0), &Arc::default());
+            let manner = Manner { enabled, tag: Box::default(), append_bytes_max: 0, memory };
             let mut out = Vec::new();
             seen.write(by_uid, &manner, &["k".into()], &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected);

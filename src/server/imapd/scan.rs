@@ -2,12 +2,14 @@
 //! piece.
 //!
 //! What must stay true: no scan holds the shard, what is looked at is spent in [`Turns`], across messages;
-//! a body is in memory once, whatever is looked for in it.
+//! a body is in memory once, whatever is looked for in it, and a large one in memory that the shard has
+//! for it. How it fails: with a [`Halt`].
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use mail::mailbox::View;
+use engine::shard::Permit;
+use mail::mailbox::{Entry, View};
 use proto::mime::{Digest, Needle, decode_words, field_body, text_of};
 
 use super::criteria::{Place, Text};
@@ -29,21 +31,27 @@ pub(super) fn by_index(text: &Text, digest: &Digest) -> Option<bool> {
 /// A message that is looked into.
 pub(super) struct Scanned<'s> {
     view: &'s View,
-    uid: u32,
+    entry: &'s Entry,
     digest: &'s Digest,
-    message: Option<Bytes>,
+    /// Once it is read, with the memory that was taken for it.
+    message: Option<(Bytes, Option<Permit>)>,
     pub turns: &'s mut Turns,
 }
 
 impl<'s> Scanned<'s> {
-    pub const fn new(view: &'s View, uid: u32, digest: &'s Digest, turns: &'s mut Turns) -> Self {
-        Self { view, uid, digest, message: None, turns }
+    pub const fn new(
+        view: &'s View,
+        entry: &'s Entry,
+        digest: &'s Digest,
+        turns: &'s mut Turns,
+    ) -> Self {
+        Self { view, entry, digest, message: None, turns }
     }
 
     /// Whether a text is in the message.
     ///
     /// # Errors
-    /// The message is gone, the disk's, or it takes too long.
+    /// The message is gone, the disk's, there is no memory for it, or it takes too long.
     pub async fn holds(&mut self, text: &mut Text) -> Result<bool, Halt> {
         let needle = &mut text.needle;
         if let (Place::Field(name), Some(header)) = (&text.place, self.digest.header.text()) {
@@ -61,11 +69,13 @@ impl<'s> Scanned<'s> {
     }
 
     async fn message(&mut self) -> Result<Bytes, Halt> {
-        if let Some(message) = &self.message {
+        if let Some((message, _)) = &self.message {
             return Ok(message.clone());
         }
-        let message = self.view.body(self.uid, 0..u64::MAX).await?;
-        Ok(self.message.insert(message).clone())
+        let permit = self.turns.memory.for_message(self.entry.size as usize)?;
+        let message = self.view.body(self.entry.uid, 0..u64::MAX).await?;
+        self.message = Some((message.clone(), permit));
+        Ok(message)
     }
 
     /// `message` may be its header alone.
@@ -85,8 +95,10 @@ impl<'s> Scanned<'s> {
         }
         // The header has more fields than are indexed.
         let own = self.digest.structure.part(&[]).map(|part| part.header).unwrap_or_default();
-        for field in fields(at(message, &own)).filter(|field| is_called(field, name)) {
-            if self.in_text(field_body(field), needle).await? {
+        for field in fields(at(message, &own)) {
+            if !is_called(field, name) {
+                self.turns.spend(field.len()).await?;
+            } else if self.in_text(field_body(field), needle).await? {
                 return Ok(true);
             }
         }

@@ -1,8 +1,8 @@
 //! `SEARCH` (RFC 9051 §6.4.4, RFC 3501 §6.4.4), with ESEARCH, SEARCHRES (RFC 5182) and CONDSTORE.
 //!
 //! What must stay true: what an index can tell is not read; a search holds the shard for a moment only, and
-//! ends with `NO [LIMIT]` when it has taken too long. `criteria` is what is looked for, `scan` looks into
-//! messages.
+//! ends with `NO [LIMIT]` when it has taken too long or there is no memory for a message that it has to
+//! read. `criteria` is what is looked for, `scan` looks into messages.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) async fn search(
     out: &mut Vec<u8>,
 ) -> Completion {
     let saves = search.returns.is_some_and(|returns| returns.contains(Returns::SAVE));
-    let mut found = match find(home, &search, &mut Turns::begin()).await {
+    let mut found = match find(home, &search, &mut Turns::begin(&manner.memory)).await {
         Ok(found) => found,
         Err(refusal) => {
             // What was saved before is no more behind a NO, and stays behind a BAD (RFC 5182 §2.1). Until
@@ -115,8 +115,8 @@ pub(super) async fn find(
     let mut found = Found { uids: Vec::new(), modseq: None };
     let Some(view) = home.view.as_deref() else { return Ok(found) };
     let mut greatest = 0;
-    for some in view.uids().chunks(TOGETHER) {
-        for entry in among(view, some, &mut criteria, turns).await? {
+    for (some, first) in view.uids().chunks(TOGETHER).zip((1..).step_by(TOGETHER)) {
+        for entry in among(view, some, first, &mut criteria, turns).await? {
             greatest = greatest.max(entry.modseq);
             found.uids.push(entry.uid);
         }
@@ -126,33 +126,35 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Those of some messages that meet the criteria.
+/// Those of some messages that meet the criteria. `first`: the number of the first.
 async fn among(
     view: &View,
     uids: &[u32],
+    first: u32,
     criteria: &mut Criteria,
     turns: &mut Turns,
 ) -> Result<Vec<Entry>, Halt> {
     let mut hits = Vec::new();
     let mut undecided = Vec::new();
-    for entry in uids.iter().filter_map(|uid| view.entry(*uid)) {
-        let sight =
-            Sight { entry: &entry, is_recent: view.is_recent(entry.uid), digest: None, texts: &[] };
+    for (number, uid) in (first..).zip(uids) {
+        let Some(entry) = view.entry(*uid) else { continue };
+        let is_recent = view.is_recent(entry.uid);
+        let sight = Sight { entry: &entry, number, is_recent, digest: None, texts: &[] };
         match criteria.condition.judge(&sight) {
             Some(true) => hits.push(entry),
             Some(false) => {}
-            None => undecided.push(entry),
+            None => undecided.push((number, entry)),
         }
         turns.spend(criteria.keys * KEY_OCTETS).await?;
     }
     if undecided.is_empty() {
         return Ok(hits);
     }
-    let uids: Vec<u32> = undecided.iter().map(|entry| entry.uid).collect();
+    let uids: Vec<u32> = undecided.iter().map(|(_, entry)| entry.uid).collect();
     let digests = view.digests(&uids).await?;
-    for (entry, digest) in undecided.into_iter().zip(digests) {
+    for ((number, entry), digest) in undecided.into_iter().zip(digests) {
         let Some(digest) = digest else { continue };
-        match meets(view, &entry, &digest, criteria, turns).await {
+        match meets(view, (number, &entry), &digest, criteria, turns).await {
             Ok(true) => hits.push(entry),
             // Expunged under the search: it is found by nobody any more.
             Ok(false) | Err(Halt::Store(MailboxError::Gone)) => {}
@@ -166,7 +168,7 @@ async fn among(
 /// Whether a message meets the criteria; texts are looked for one by one, until that is decided.
 async fn meets(
     view: &View,
-    entry: &Entry,
+    (number, entry): (u32, &Entry),
     digest: &Arc<Digest>,
     criteria: &mut Criteria,
     turns: &mut Turns,
@@ -174,10 +176,10 @@ async fn meets(
     let is_recent = view.is_recent(entry.uid);
     let mut texts: Vec<Option<bool>> =
         criteria.texts.iter().map(|text| by_index(text, digest)).collect();
-    let mut scanned = Scanned::new(view, entry.uid, digest, turns);
+    let mut scanned = Scanned::new(view, entry, digest, turns);
     loop {
         scanned.turns.spend(criteria.keys * KEY_OCTETS).await?;
-        let sight = Sight { entry, is_recent, digest: Some(digest), texts: &texts };
+        let sight = Sight { entry, number, is_recent, digest: Some(digest), texts: &texts };
         if let Some(holds) = criteria.condition.judge(&sight) {
             return Ok(holds);
         }

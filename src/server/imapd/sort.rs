@@ -1,4 +1,7 @@
 //! `SORT` (RFC 5256): what was found, in the order of keys that digests have ready.
+//!
+//! What must stay true: of a digest only the keys are kept, each once, in memory that the shard has for
+//! them; many messages are put in order aside. How it fails: `NO [LIMIT]`.
 
 use std::cmp::Ordering;
 
@@ -10,10 +13,10 @@ use proto::mime::Digest;
 
 use super::home::{Home, Manner};
 use super::search::find;
-use super::turns::{Halt, Turns};
+use super::turns::{Halt, Turns, aside};
 
-/// Messages that are sorted or threaded at most: all their keys are in memory.
-pub(super) const MESSAGES_MAX: usize = 200_000;
+/// Messages that are sorted or threaded at most: the keys of all are in memory.
+pub(super) const MESSAGES_MAX: usize = 100_000;
 /// More than that.
 pub(super) const TOO_MANY: Completion = Completion::no("Too many messages, search for fewer");
 /// Digests that are read together.
@@ -28,50 +31,69 @@ enum Value {
 
 /// A message and its values, one a key.
 struct Sorted {
-    uid: u32,
-    values: Vec<Value>,
+    /// What the answer calls it.
+    number: u32,
+    values: Box<[Value]>,
 }
 
 /// `SORT`
-pub(super) async fn sort(home: &mut Home, sort: Sort, _: &Manner, out: &mut Vec<u8>) -> Completion {
-    let mut turns = Turns::begin();
-    let found = match find(home, &sort.search, &mut turns).await {
-        Ok(found) => found,
-        Err(refusal) => return refusal,
-    };
-    if found.uids.len() > MESSAGES_MAX {
-        return TOO_MANY.with(Code::Limit);
+pub(super) async fn sort(
+    home: &mut Home,
+    sort: Sort,
+    manner: &Manner,
+    out: &mut Vec<u8>,
+) -> Completion {
+    match sorted(home, sort, manner).await {
+        Ok((numbers, modseq)) => {
+            let modseq = modseq.filter(|_| !numbers.is_empty());
+            write_sort(numbers, modseq, out);
+            Completion::ok("Sorted")
+        }
+        Err(refusal) => refusal,
     }
-    let Some(view) = home.view.as_deref() else { return Completion::ok("Sorted") };
+}
+
+/// The numbers or UIDs in order, and the greatest mod-sequence when one was searched for.
+async fn sorted(
+    home: &Home,
+    sort: Sort,
+    manner: &Manner,
+) -> Result<(Vec<u32>, Option<u64>), Completion> {
+    let mut turns = Turns::begin(&manner.memory);
+    let found = find(home, &sort.search, &mut turns).await?;
+    if found.uids.len() > MESSAGES_MAX {
+        return Err(TOO_MANY.with(Code::Limit));
+    }
+    let Some(view) = home.view.as_deref() else { return Ok((Vec::new(), None)) };
+    let mut permit = turns.memory.begin()?;
     let mut all = Vec::with_capacity(found.uids.len());
     for some in found.uids.chunks(TOGETHER) {
-        match values(view, some, &sort.by, &mut turns).await {
-            Ok(sorted) => all.extend(sorted),
-            Err(halt) => return halt.into(),
-        }
+        let some = values(view, some, &sort, &mut turns).await?;
+        turns.memory.grow(&mut permit, some.iter().map(Sorted::octets).sum())?;
+        all.extend(some);
     }
-    all.sort_unstable_by(|one, other| order(one, other, &sort.by));
-    let modseq = found.modseq.filter(|_| !all.is_empty());
-    let numbers = all.iter().filter_map(|message| {
-        if sort.search.uid { Some(message.uid) } else { view.number(message.uid) }
+    let by = sort.by;
+    let numbers = aside(all.len(), move || {
+        all.sort_unstable_by(|one, other| order(one, other, &by));
+        all.iter().map(|message| message.number).collect()
     });
-    write_sort(numbers, modseq, out);
-    Completion::ok("Sorted")
+    Ok((numbers.await?, found.modseq))
 }
 
 async fn values(
     view: &View,
     uids: &[u32],
-    by: &[(SortKey, bool)],
+    sort: &Sort,
     turns: &mut Turns,
 ) -> Result<Vec<Sorted>, Halt> {
     turns.give().await?;
     let digests = view.digests(uids).await?;
     let entries = uids.iter().map(|uid| view.entry(*uid));
     let there = entries.zip(digests).filter_map(|(entry, digest)| Some((entry?, digest?)));
-    let sorted = there.map(|(entry, digest)| Sorted {
-        uid: entry.uid,
-        values: by.iter().map(|(key, _)| value(*key, &entry, &digest)).collect(),
+    let sorted = there.filter_map(|(entry, digest)| {
+        let number = if sort.search.uid { Some(entry.uid) } else { view.number(entry.uid) };
+        let values = sort.by.iter().map(|(key, _)| value(*key, &entry, &digest)).collect();
+        Some(Sorted { number: number?, values })
     });
     Ok(sorted.collect())
 }
@@ -89,7 +111,18 @@ fn value(key: SortKey, entry: &Entry, digest: &Digest) -> Value {
     }
 }
 
-/// The first key that differs decides; behind them the message's place (§3).
+impl Sorted {
+    /// What it takes in memory.
+    fn octets(&self) -> usize {
+        let texts = self.values.iter().map(|value| match value {
+            Value::Number(_) => 0,
+            Value::Text(text) => text.len(),
+        });
+        size_of::<Self>() + size_of_val(&*self.values) + texts.sum::<usize>()
+    }
+}
+
+/// The first key that differs decides; behind them the message's place (§3), in which UIDs are too.
 fn order(one: &Sorted, other: &Sorted, by: &[(SortKey, bool)]) -> Ordering {
     for ((a, b), (_, is_reverse)) in one.values.iter().zip(&other.values).zip(by) {
         match a.cmp(b) {
@@ -98,5 +131,5 @@ fn order(one: &Sorted, other: &Sorted, by: &[(SortKey, bool)]) -> Ordering {
             decided => return decided,
         }
     }
-    one.uid.cmp(&other.uid)
+    one.number.cmp(&other.number)
 }

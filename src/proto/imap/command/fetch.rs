@@ -10,6 +10,9 @@ use crate::imap::{
     syntax::{Cursor, Fault, Messages, Parsed, Word},
 };
 
+/// Parts that are decoded for one command: each is decoded on its own.
+const BINARIES_MAX: usize = 16;
+
 /// What is told of a message without its body, as bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attributes(u16);
@@ -140,7 +143,7 @@ pub struct Fetch {
     pub attributes: Attributes,
     /// What of their bodies.
     pub bodies: Vec<Body>,
-    /// What of their bodies, decoded.
+    /// What of their bodies, decoded: each once, and 16 at most.
     pub binaries: Vec<Binary>,
     /// Only those that have changed since this mod-sequence.
     pub changed_since: Option<u64>,
@@ -220,7 +223,8 @@ impl Fetch {
             b"BINARY.PEEK" => return self.binary(true, cursor),
             b"BINARY.SIZE" => {
                 let path = read_part(cursor)?;
-                self.binaries.push(Binary { path, partial: None, peek: true, size_only: true });
+                let size = Binary { path, partial: None, peek: true, size_only: true };
+                return self.add_binary(size);
             }
             b"RFC822" => self.rfc822(SectionText::Whole, false),
             b"RFC822.HEADER" => self.rfc822(SectionText::Header, true),
@@ -245,7 +249,17 @@ impl Fetch {
     fn binary(&mut self, peek: bool, cursor: &mut Cursor<'_>) -> Parsed<()> {
         let path = read_part(cursor)?;
         let partial = Partial::read(cursor)?;
-        self.binaries.push(Binary { path, partial, peek, size_only: false });
+        self.add_binary(Binary { path, partial, peek, size_only: false })
+    }
+
+    fn add_binary(&mut self, binary: Binary) -> Parsed<()> {
+        if self.binaries.contains(&binary) {
+            return Ok(());
+        }
+        if self.binaries.len() >= BINARIES_MAX {
+            return Err(Fault::Limit("Too many parts to decode"));
+        }
+        self.binaries.push(binary);
         Ok(())
     }
 

@@ -3,13 +3,11 @@
 use super::Search;
 use crate::imap::syntax::{Cursor, Fault, Parsed};
 
-/// Keys that order messages; more say nothing new.
-const KEYS_MAX: usize = 16;
-
 /// What to find, and in which order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {
-    /// Keys and whether they run backwards; the first decides first, and the sequence number last.
+    /// Keys and whether they run backwards, each key once; the first decides first, and the sequence
+    /// number last.
     pub by: Vec<(SortKey, bool)>,
     /// What to find.
     pub search: Search,
@@ -38,14 +36,15 @@ impl Sort {
     pub(super) fn read(uid: bool, cursor: &mut Cursor<'_>) -> Parsed<Self> {
         let mut by = Vec::new();
         cursor.list(|cursor| {
-            if by.len() >= KEYS_MAX {
-                return Err(Fault::Limit("Too many sort keys"));
-            }
             let reverse = cursor.eat_word("REVERSE");
             if reverse {
                 cursor.space()?;
             }
-            by.push((SortKey::read(cursor)?, reverse));
+            let key = SortKey::read(cursor)?;
+            // Where a key is the same it is the same again.
+            if !by.iter().any(|(known, _)| *known == key) {
+                by.push((key, reverse));
+            }
             Ok(())
         })?;
         if by.is_empty() {

@@ -125,6 +125,25 @@ fn sections_are_read_and_named() {
     assert!(matches!(fault(&deep), Fault::Limit(_)));
 }
 
+/// Each is decoded on its own, so none twice, and not too many.
+#[test]
+fn parts_to_decode_are_few() {
+    let binaries = |items: &str| fetch(&format!("FETCH 1 ({items})")).binaries;
+    let again = vec!["BINARY[1] BINARY.PEEK[1] BINARY.SIZE[1] BINARY[1]<0.9>"; 20].join(" ");
+    assert_eq!(binaries(&again).len(), 4);
+    let parts = |count: usize| (1..=count).map(|part| format!("BINARY.SIZE[{part}]"));
+    let joined = |count| parts(count).collect::<Vec<_>>().join(" ");
+    assert_eq!(binaries(&joined(16)).len(), 16);
+    assert!(matches!(fault(&format!("FETCH 1 ({})", joined(17))), Fault::Limit(_)));
+}
+
+#[test]
+fn a_sort_key_counts_once() {
+    let many = vec!["REVERSE SUBJECT DATE REVERSE DATE SUBJECT"; 20].join(" ");
+    let Command::Sort(sort) = command(&format!("SORT ({many}) UTF-8 ALL")) else { panic!() };
+    assert_eq!(sort.by, [(SortKey::Subject, true), (SortKey::Date, false)]);
+}
+
 #[test]
 fn a_range_stays_within_the_message() {
     let within = |offset, octets_max, octets| Partial { offset, octets_max }.within(octets);

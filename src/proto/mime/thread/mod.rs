@@ -4,11 +4,13 @@
 //! What must stay true: each message stands in the result once, nothing is recursive, and memory
 //! and time are bounded by the messages and their references (whose number the digest bounds).
 
+mod links;
 mod references;
 mod subject;
 
 use std::io::Write as _;
 
+pub use links::work_octets;
 pub use references::references;
 pub use subject::ordered_subject;
 

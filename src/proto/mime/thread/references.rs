@@ -1,22 +1,12 @@
 //! REFERENCES (RFC 5256 §3): threads by what each message refers to, then by base subject.
 //!
-//! What must stay true: links never make a loop, so that every message is below a root. A message
-//! that is only referred to has a place as long as threads are built; there are at most some for
-//! each message, and what is referred to beyond is passed over.
+//! What must stay true: every message is below a root, once, for links make no loop (see `links`). A
+//! message that is only referred to has a place as long as threads are built.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
 
+use super::links::{Links, NONE};
 use super::{Message, Node, Threads};
-use crate::mime::MessageId;
-
-/// No message.
-const NONE: u32 = u32::MAX;
-/// Messages that are only referred to, for each that is there, and some more.
-const MISSING_MAX_EACH: usize = 4;
-const MISSING_MAX_MORE: usize = 1000;
-/// Steps that loops are looked for, for each message, and some more; honest mail needs few.
-const STEPS_MAX_EACH: usize = 200;
-const STEPS_MAX_MORE: usize = 100_000;
 
 /// Threads by References, In-Reply-To and base subject.
 #[must_use]
@@ -30,82 +20,6 @@ pub fn references(messages: &[Message<'_>]) -> Threads {
     }
     forest.sort_roots();
     forest.threads()
-}
-
-/// Who is below whom: step 1.
-struct Links {
-    /// Of the messages, then of those that are missing.
-    parents: Vec<u32>,
-    /// Something was below it once: only then it can be part of a loop.
-    had_children: Vec<bool>,
-    steps: usize,
-}
-
-impl Links {
-    fn of(messages: &[Message<'_>]) -> Self {
-        let count = messages.len();
-        let missing_max = count.saturating_mul(MISSING_MAX_EACH) + MISSING_MAX_MORE;
-        let mut links = Self {
-            parents: vec![NONE; count],
-            had_children: vec![false; count],
-            steps: count.saturating_mul(STEPS_MAX_EACH) + STEPS_MAX_MORE,
-        };
-        let mut known: HashMap<MessageId, u32> = HashMap::with_capacity(count * 2);
-        for (at, message) in (0..).zip(messages) {
-            if let Some(id) = message.ids.message_id {
-                // Of several with one identifier, the first has it.
-                known.entry(id).or_insert(at);
-            }
-        }
-        for (at, message) in (0..).zip(messages) {
-            let mut before = NONE;
-            for id in &message.ids.ancestors {
-                let missing = links.parents.len() - count;
-                let place = match known.entry(*id) {
-                    Entry::Occupied(entry) => *entry.get(),
-                    Entry::Vacant(entry) if missing < missing_max => *entry.insert(links.add()),
-                    Entry::Vacant(_) => continue,
-                };
-                if links.parents[place as usize] == NONE {
-                    links.link(place, before);
-                }
-                before = place;
-            }
-            // What a message says of itself counts more than what others said of it.
-            if links.parents[at as usize] != before {
-                links.parents[at as usize] = NONE;
-                links.link(at, before);
-            }
-        }
-        links
-    }
-
-    /// A place for a message that is missing.
-    fn add(&mut self) -> u32 {
-        let at = u32::try_from(self.parents.len()).unwrap_or(NONE);
-        self.parents.push(NONE);
-        self.had_children.push(false);
-        at
-    }
-
-    /// Puts `child`, which has no parent, below `parent`, unless that made a loop.
-    fn link(&mut self, child: u32, parent: u32) {
-        if parent == NONE || parent == child {
-            return;
-        }
-        if self.had_children[child as usize] {
-            let mut above = parent;
-            while above != NONE {
-                if above == child || self.steps == 0 {
-                    return;
-                }
-                self.steps -= 1;
-                above = self.parents[above as usize];
-            }
-        }
-        self.parents[child as usize] = parent;
-        self.had_children[parent as usize] = true;
-    }
 }
 
 struct Forest<'a> {
@@ -278,7 +192,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        mime::{Limits, base_subject, casemap, digest, thread::tests::written},
+        mime::{
+            Limits, MessageId, References, base_subject, casemap, digest, thread::tests::written,
+        },
         types::Timestamp,
     };
 
@@ -386,6 +302,36 @@ mod tests {
         let messages: Vec<_> =
             ids.iter().zip(&all).map(|(id, all)| (&id[..], &all[..], "s")).collect();
         assert_eq!(thread(&messages).matches(|c: char| c.is_ascii_digit()).count(), 10_893);
+    }
+
+    /// As many as IMAP threads: prints how long it takes.
+    #[test]
+    fn many_messages_are_threaded() {
+        let count = 100_000u32;
+        let id = |at: u32| MessageId::parse(format!("<{at}@x>").as_bytes()).unwrap();
+        let known: Vec<(References, String)> = (0..count)
+            .map(|at| {
+                let message_id = Some(id(at));
+                let ancestors = (1..4).map(|back| id(at.wrapping_mul(7).wrapping_sub(back)));
+                let ids = References { message_id, ancestors: ancestors.collect() };
+                (ids, format!("A subject that many have, number {}", at / 3))
+            })
+            .collect();
+        let messages: Vec<_> = (1..)
+            .zip(&known)
+            .map(|(number, (ids, base_subject))| Message {
+                number,
+                ids,
+                base_subject,
+                is_reply: number % 3 == 0,
+                sent: Timestamp(number.into()),
+            })
+            .collect();
+        let begin = std::time::Instant::now();
+        let threads = references(&messages);
+        eprintln!("{count} messages are threaded in {:?}", begin.elapsed());
+        let there = threads.nodes.iter().filter(|node| node.number.is_some());
+        assert_eq!(there.count(), messages.len());
     }
 
     proptest! {

@@ -4,6 +4,7 @@ use std::{future::Future, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use engine::settings::Bytes as Size;
+use engine::shard::Budget;
 use engine::storage;
 use mail::mailbox::{
     self, Caches, DomainUse, INBOX, Layout, Limits, Mailbox, Marks, Metrics, Parcel, Store,
@@ -16,6 +17,7 @@ use tokio::task::LocalSet;
 
 use super::super::home::{Guests, Home, Manner};
 use super::super::news::{self, Telling};
+use super::super::turns::Memory;
 use super::super::{copy, folders, list, quota, search, select, sort, status, thread, trouble};
 use crate::pace::Pace;
 
@@ -25,6 +27,8 @@ const ANN: &str = "ann@x.example";
 
 pub(super) struct Desk {
     pub home: Home,
+    /// What its commands may hold.
+    pub memory: Memory,
     machine: Server,
     store: Store,
     metrics: Arc<Metrics>,
@@ -81,7 +85,8 @@ impl Desk {
         };
         let mut machine = Server::new(Rc::new(profile), Moment(0));
         let _ = machine.greet(Moment(0), &mut Vec::new());
-        let mut desk = Self { home, machine, store, metrics, _dir: dir };
+        let memory = Memory::new(&Budget::new(64 << 20), &Arc::default());
+        let mut desk = Self { home, memory, machine, store, metrics, _dir: dir };
         desk.told("LOGIN ann secret").await;
         desk
     }
@@ -146,6 +151,7 @@ impl Desk {
             enabled: self.machine.enabled(),
             tag: self.machine.tag().into(),
             append_bytes_max: 1000,
+            memory: self.memory.clone(),
         };
         let telling = Telling { expunges: command.allows_expunge(), by_uid: false, own: true };
         let done = perform(&mut self.home, command, &manner, out).await;

@@ -1,9 +1,17 @@
-//! SEARCH, SORT and THREAD: what is found among these messages, and how it is told.
+//! SEARCH, SORT and THREAD: what is found among these messages, and how it is told; and what these and
+//! FETCH may hold meanwhile.
 
-use engine::shard::wall_ms;
+use std::sync::Arc;
+
+use engine::settings::Bytes as Size;
+use engine::shard::{Budget, wall_ms};
 use mail::mailbox::{Flags, How, INBOX, Marks};
 
+use super::super::{Metrics, turns::Memory};
 use super::desk::{Desk, at_desk};
+use super::scene::on_both_backends;
+use super::selected;
+use crate::listener::LimitSettings;
 
 const DAY_MS: u64 = 86_400_000;
 /// 8-Feb-1994, 05:52:25 UTC.
@@ -300,5 +308,93 @@ fn what_is_found_is_threaded() {
         ] {
             assert_eq!(desk.told(command).await, format!("* THREAD{threads}\r\n"), "{command}");
         }
+    });
+}
+
+#[test]
+fn numbers_are_named_again_and_again() {
+    at_desk(async |mut desk| {
+        fill(&mut desk).await;
+        let other = desk.other().await.open(INBOX, false).await.unwrap();
+        assert_eq!(other.expunge(None).await.unwrap().uids, [4]);
+        desk.told("NOOP").await;
+        desk.told("SEARCH RETURN (SAVE) 2:4").await;
+        let again = "1:* UID 1:* UID 2,3,5:99 $ NOT (1 $) ".repeat(600);
+        for (keys, found) in [
+            ("ALL", " 2 3 4"),
+            ("4", " 4"),
+            ("UID 4:5", " 4"),
+            ("OR 2 UID *", " 2 4"),
+            ("NOT 3,*", " 2"),
+        ] {
+            let told = desk.told(&format!("SEARCH {again}{keys}")).await;
+            assert_eq!(told, format!("* SEARCH{found}\r\n"), "{keys}");
+            assert_eq!(desk.told(&format!("SEARCH $ {keys}")).await, told, "{keys}");
+        }
+        desk.ends(&format!("SEARCH {again}5"), "BAD ").await;
+    });
+}
+
+#[test]
+fn what_is_looked_into_and_put_in_order_has_memory_or_is_refused() {
+    at_desk(async |mut desk| {
+        fill(&mut desk).await;
+        let (budget, metrics) = (Budget::new(300_000), Arc::<Metrics>::default());
+        desk.memory = Memory::new(&budget, &metrics);
+        let commands = [
+            "SEARCH BODY needle",
+            "SORT (SIZE) UTF-8 ALL",
+            "THREAD ORDEREDSUBJECT UTF-8 ALL",
+            "THREAD REFERENCES UTF-8 ALL",
+        ];
+        let held = budget.try_take(299_999);
+        for command in commands {
+            desk.ends(command, "NO [LIMIT] Too busy").await;
+        }
+        assert_eq!((budget.used(), metrics.memory_spent.get()), (299_999, 4));
+        // A small message is looked into all the same, and a header that the index keeps.
+        assert_eq!(desk.told("SEARCH SMALLER 4096 BODY five").await, "* SEARCH 5\r\n");
+        assert_eq!(desk.told("SEARCH BCC hidden").await, "* SEARCH 3\r\n");
+        drop(held);
+        for command in commands {
+            desk.told(command).await;
+        }
+        assert_eq!((budget.used(), metrics.memory_spent.get()), (0, 4));
+    });
+}
+
+/// Its second part is encoded; 100 KB in all.
+fn encoded() -> String {
+    let lines = "aGVsbG8g\r\n".repeat(10_000);
+    format!(
+        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n\
+        --b\r\nContent-Transfer-Encoding: x-odd\r\n\r\nodd\r\n\
+        --b\r\nContent-Transfer-Encoding: base64\r\n\r\n{lines}\r\n--b--\r\n"
+    )
+}
+
+#[test]
+fn parts_are_decoded_one_by_one_in_memory_that_there_is() {
+    // The 320 KiB that compression takes, and one and a half messages.
+    let limits = LimitSettings { memory_per_shard: Size(477_680), ..LimitSettings::default() };
+    on_both_backends(limits, |scene| async move {
+        let account = scene.account_of(0);
+        let message = encoded();
+        scene.deliver(&account, &message).await;
+        let mut client = selected(&scene, &account).await;
+        let text = "hello ".repeat(10_000);
+        let told = client.ask("FETCH 1 (BINARY.PEEK[2] BINARY.SIZE[2] BINARY.PEEK[2])", "OK").await;
+        assert!(
+            told == format!("* 1 FETCH (BINARY[2] {{60000}}\r\n{text} BINARY.SIZE[2] 60000)\r\n")
+        );
+        client.ask("FETCH 1 (UID BINARY.SIZE[1])", "NO [UNKNOWN-CTE]").await;
+        let windows: String = (1..=17).map(|at| format!(" BINARY.PEEK[2]<{at}.2>")).collect();
+        client.ask(&format!("FETCH 1 (UID{windows})"), "NO [LIMIT] ").await;
+        let mut other = selected(&scene, &account).await;
+        other.ask("COMPRESS DEFLATE", "OK").await;
+        client.ask("FETCH 1 BINARY.PEEK[2]", "NO [LIMIT] Too busy").await;
+        let told = client.ask("FETCH 1 (BINARY.SIZE[2] BODY.PEEK[])", "OK").await;
+        assert!(told.contains(&message) && told.contains("BINARY.SIZE[2] 60000"));
+        assert_eq!(scene.metrics(0).memory_spent.get(), 1);
     });
 }
