@@ -21,6 +21,8 @@ const RECORDS: &str = r#"{"kind":"domain","domain":"ours.test","separator":"+"}
 {"kind":"account","address":"small@ours.test","quota_bytes":3000}
 {"kind":"alias","address":"both@ours.test","targets":["joe@ours.test","small@ours.test"]}
 {"kind":"alias","address":"desk@ours.test","targets":["ann@ours.test","far@sink.test"]}
+{"kind":"alias","address":"crew@ours.test","targets":["joe+l@ours.test","ann+l@ours.test"]}
+{"kind":"account","address":"kept@ours.test","forward":["ann+g@ours.test"],"forward_keep":true}
 "#;
 const JOE: &str = "joe@ours.test";
 const ANN: &str = "ann@ours.test";
@@ -162,6 +164,38 @@ fn details_are_folders_and_reports_come_home() {
     let report = mailboxes.folder(ANN, "INBOX").pop().unwrap();
     assert!(report.starts_with("Return-Path: <>\r\n"), "{report}");
     assert!(report.contains("\r\nAction: delivered\r\n"), "{report}");
+}
+
+/// Behind an alias or a forward there are plus-addresses; a foreign recipient takes all to the queue.
+#[test]
+fn every_mailbox_behind_an_alias_has_its_copy_when_the_queue_brings_it() {
+    let (mut server, postbox) = start();
+    let mut talk = Talk::hello(server.address());
+    for (to, subject) in [("<crew@ours.test>", "crew"), ("<kept@ours.test>", "kept")] {
+        let text = format!("Subject: {subject}\r\n\r\nx");
+        let reply = talk.mail("<me@far.test>", &[to, "<far@sink.test>"], &text);
+        assert!(reply.contains("queued as"), "{reply}");
+        postbox.wait_for(&format!("Subject: {subject}"), 20);
+    }
+    talk.ask("QUIT", "221");
+    wait_until("all copies", 20, || server.events_of("delivered").len() == 6);
+    let told = server.events_of("delivered");
+    let mut told: Vec<&str> = told.iter().filter_map(|event| event["recipient"].as_str()).collect();
+    told.sort_unstable();
+    let ours = ["ann+g@ours.test", "ann+l@ours.test", "joe+l@ours.test", "kept@ours.test"];
+    assert_eq!(told, [&ours[..2], &["far@sink.test"; 2], &ours[2..]].concat());
+    let mailboxes = read(&mut server);
+    for (account, subjects) in
+        [(JOE, &["crew"][..]), (ANN, &["crew", "kept"]), ("kept@ours.test", &["kept"])]
+    {
+        let texts = mailboxes.folder(account, "INBOX");
+        assert_eq!(texts.len(), subjects.len(), "{account}: each once");
+        for subject in subjects {
+            let line = format!("\r\nSubject: {subject}\r\n");
+            assert_eq!(texts.iter().filter(|text| text.contains(&line)).count(), 1, "{account}");
+        }
+    }
+    assert_eq!(mailboxes.faults(), Vec::<String>::new());
 }
 
 #[test]

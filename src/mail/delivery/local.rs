@@ -13,6 +13,7 @@ use engine::shard::wall_ms;
 use foldhash::fast::RandomState;
 use proto::types::{Address, Enhanced, Reply, Timestamp};
 
+use crate::directory::Target;
 use crate::mailbox::{Delivery, Limits, MailboxError, Parcel, Placed, Stores};
 
 /// Where quarantined mail is put; into INBOX where there is no such folder.
@@ -48,6 +49,14 @@ impl Slot {
     ) -> Self {
         let folder = if is_quarantined { Some(JUNK) } else { detail };
         Self { account: account.to_string().into(), folder: folder.map(Into::into), quota_bytes }
+    }
+
+    /// Of a target that is a mailbox.
+    #[must_use]
+    pub fn of(target: &Target, is_quarantined: bool) -> Option<Self> {
+        let Target::Mailbox { account, detail, quota_bytes } = target else { return None };
+        let detail = detail.as_ref().map(|detail| &*detail.text);
+        Some(Self::new(account, detail, *quota_bytes, is_quarantined))
     }
 }
 

@@ -2,16 +2,17 @@
 //!
 //! What must stay true: a route that matches a domain goes before its mailboxes; all copies of a message go
 //! in one delivery; an account that got here as itself is its mailbox and nothing more, for who else shares
-//! its mail was found when the message came; mail is put off, and not given up, for what may mend. How it
-//! fails: over quota is final, and the sender is told (5.2.2).
+//! its mail was found when the message came; a recipient has one mailbox, for the queue tries again for all of
+//! it or for nothing: where it leads to several, each becomes a recipient; mail is put off, and not given up,
+//! for what may mend. How it fails: over quota is final, and the sender is told (5.2.2).
 
 use std::{rc::Rc, sync::Arc};
 
-use proto::types::{Address, Enhanced, Envelope, Recipient, Reply};
-use smallvec::SmallVec;
+use proto::types::{Address, Domain, Enhanced, Envelope, Recipient, Reply};
 
 use super::job::Job;
 use super::local::{Slot, Slots};
+use super::route::Routes;
 use super::run::Core;
 use super::verdict;
 use crate::directory::{Accounts, Resolution, Target, fold};
@@ -31,9 +32,9 @@ pub struct Local {
 pub(super) enum Place {
     /// To a site.
     Elsewhere,
-    /// Into mailboxes.
-    Here(Vec<Slot>),
-    /// To these, which are not all mailboxes: a report for an alias, or for mail that we forwarded.
+    /// Into a mailbox.
+    Here(Slot),
+    /// To these, by the queue: a report for an alias, or for mail that we forwarded.
     Onward(Vec<Target>),
     /// Nowhere, now or ever.
     Nowhere(Verdict),
@@ -43,14 +44,13 @@ pub(super) enum Place {
 #[derive(Default)]
 pub(super) struct Stay {
     slots: Slots,
-    /// Indexes in the envelope, and of their copies.
-    recipients: Vec<(u32, SmallVec<[usize; 2]>)>,
+    /// Indexes in the envelope, and of their slots.
+    recipients: Vec<(u32, usize)>,
 }
 
 impl Stay {
-    pub fn add(&mut self, recipient: u32, slots: Vec<Slot>) {
-        let slots = slots.into_iter().map(|slot| self.slots.add(slot)).collect();
-        self.recipients.push((recipient, slots));
+    pub fn add(&mut self, recipient: u32, slot: Slot) {
+        self.recipients.push((recipient, self.slots.add(slot)));
     }
 
     pub fn is_empty(&self) -> bool {
@@ -77,7 +77,9 @@ impl Core {
             return Place::Nowhere(verdict::of_refusal(reply));
         }
         match resolution {
-            Resolution::Deliver(targets) => of_targets(address, targets, is_quarantined),
+            Resolution::Deliver(targets) => {
+                of_targets(address, targets, &self.plan().routes, is_quarantined)
+            }
             _ => Place::Elsewhere,
         }
     }
@@ -97,9 +99,7 @@ impl Core {
         let part: Vec<(u32, Verdict)> = stay
             .recipients
             .iter()
-            .map(|(recipient, slots)| {
-                (*recipient, verdict::of_copies(slots.iter().map(|at| &answers[*at])))
-            })
+            .map(|(recipient, slot)| (*recipient, verdict::of_copy(&answers[*slot])))
             .collect();
         lease.settle(&part);
     }
@@ -111,11 +111,17 @@ impl Core {
         let onward = async {
             let message = lease.message().await?;
             let recipient = &lease.envelope.recipients[*index as usize];
-            let envelopes = targets.iter().map(|target| {
-                let envelope = onward(&lease.envelope, recipient, target, &local.accounts);
+            let envelopes = onward(recipient, &targets, &self.plan().routes).into_iter();
+            let arriving = |(by, recipients)| {
+                let sender = lease.envelope.sender.as_ref();
+                let sender = match by {
+                    Some(by) => local.accounts.forwarded_sender(sender, by),
+                    None => sender.cloned(),
+                };
+                let envelope = Envelope { sender, recipients, ..Envelope::clone(&lease.envelope) };
                 Arriving { id: lease.queue().next_id(), envelope, is_held: false }
-            });
-            let envelopes: Vec<Arriving> = envelopes.collect();
+            };
+            let envelopes: Vec<Arriving> = envelopes.map(arriving).collect();
             let id = envelopes.first().map(|first| first.id.to_string()).unwrap_or_default();
             lease.queue().accept_all(envelopes, message).await?;
             Ok::<String, QueueError>(id)
@@ -130,78 +136,146 @@ impl Core {
     }
 }
 
-fn of_targets(address: &Address, targets: Vec<Target>, is_quarantined: bool) -> Place {
-    // A detail is only an account's own: behind an alias there is none left.
-    let is_own = |target: &&Target| match target {
-        Target::Mailbox { account, detail, .. } => {
-            detail.is_some()
-                || (account.local() == fold(address.local()) && account.host() == address.host())
+/// Whether a target is a mailbox here: no route takes its mail elsewhere.
+#[must_use]
+pub fn is_here(target: &Target, routes: &Routes) -> bool {
+    match target {
+        Target::Mailbox { account, .. } => {
+            account.domain().is_some_and(|domain| !routes.claims(domain.as_str()))
         }
-        _ => false,
-    };
-    let slot = |target: &Target| match target {
-        Target::Mailbox { account, detail, quota_bytes } => {
-            Some(Slot::new(account, detail.as_deref(), *quota_bytes, is_quarantined))
-        }
-        _ => None,
-    };
-    if let Some(own) = targets.iter().find(is_own) {
-        return Place::Here(slot(own).into_iter().collect());
+        Target::Forward { .. } | Target::Return { .. } => false,
     }
-    let slots: Option<Vec<Slot>> = targets.iter().map(slot).collect();
-    slots.map_or(Place::Onward(targets), Place::Here)
 }
 
-/// What a recipient leads to has an envelope of its own: what is forwarded leaves with a sender of ours.
-fn onward(
-    envelope: &Envelope,
-    recipient: &Recipient,
-    target: &Target,
-    accounts: &Accounts,
-) -> Envelope {
-    let sender = envelope.sender.as_ref();
-    let (to, sender) = match target {
-        Target::Mailbox { account: to, .. } | Target::Return { to } => (to, sender.cloned()),
-        Target::Forward { to, by } => (to, accounts.forwarded_sender(sender, by)),
+/// Where mail for an address goes that no route takes.
+fn of_targets(
+    address: &Address,
+    targets: Vec<Target>,
+    routes: &Routes,
+    is_quarantined: bool,
+) -> Place {
+    // Behind an alias a mailbox may have a detail too: only the address tells whose it is.
+    let is_own = |target: &&Target| match target {
+        Target::Mailbox { detail: Some(detail), .. } => detail.address == *address,
+        Target::Mailbox { account, .. } => {
+            account.local() == fold(address.local()) && account.host() == address.host()
+        }
+        Target::Forward { .. } | Target::Return { .. } => false,
     };
-    let recipients = vec![Recipient { address: to.clone(), ..recipient.clone() }];
-    Envelope { sender, recipients, ..envelope.clone() }
+    let mailbox = match &targets[..] {
+        [only] => Some(only).filter(|only| is_here(only, routes)),
+        several => several.iter().find(is_own),
+    };
+    let slot = mailbox.and_then(|mailbox| Slot::of(mailbox, is_quarantined));
+    slot.map_or(Place::Onward(targets), Place::Here)
+}
+
+/// Those that a recipient leads to, by the domain in whose name their mail goes on. Few envelopes come of
+/// it, for the queue keeps the message once for each.
+fn onward<'a>(
+    given: &Recipient,
+    targets: &'a [Target],
+    routes: &Routes,
+) -> Vec<(Option<&'a Domain>, Vec<Recipient>)> {
+    let mut all: Vec<(Option<&Domain>, Vec<Recipient>)> = Vec::new();
+    for target in targets {
+        let by = match target {
+            Target::Forward { by, .. } => Some(by),
+            Target::Mailbox { .. } | Target::Return { .. } => None,
+        };
+        let address = target.address(is_here(target, routes)).clone();
+        let recipient = Recipient { address, ..given.clone() };
+        match all.iter_mut().find(|(other, _)| *other == by) {
+            Some((_, recipients)) => recipients.push(recipient),
+            None => all.push((by, vec![recipient])),
+        }
+    }
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::settings::RouteSettings;
+    use crate::directory::Detail;
 
-    fn mailbox(account: &str, detail: Option<&str>) -> Target {
-        let account = Address::parse(account).unwrap();
-        Target::Mailbox { account, detail: detail.map(Into::into), quota_bytes: None }
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap()
     }
 
-    fn place(address: &str, targets: Vec<Target>) -> String {
-        match of_targets(&Address::parse(address).unwrap(), targets, false) {
-            Place::Here(slots) => {
-                let shown = slots.iter().map(|slot| match &slot.folder {
-                    Some(folder) => format!("{}/{folder}", slot.account),
-                    None => slot.account.to_string(),
-                });
-                shown.collect::<Vec<_>>().join(" ")
+    /// Of an address that was looked up.
+    fn mailbox(text: &str) -> Target {
+        let written = address(text);
+        let Some((base, detail)) = written.local().split_once('+') else {
+            return Target::Mailbox { account: written, detail: None, quota_bytes: None };
+        };
+        let account = Address::new(&fold(base), written.host().clone()).unwrap();
+        let detail = Box::new(Detail { address: written.clone(), text: detail.into() });
+        Target::Mailbox { account, detail: Some(detail), quota_bytes: None }
+    }
+
+    fn far(text: &str) -> Target {
+        Target::Forward { to: address(text), by: Domain::parse("y.test").unwrap() }
+    }
+
+    /// All mail for `domain` goes to another host.
+    fn routed(domain: &str) -> Routes {
+        let text = serde_json::json!({ "match": domain, "via": ["mail.test"] });
+        let route: RouteSettings = serde_json::from_value(text).unwrap();
+        Routes::compile(&[route], 25).unwrap()
+    }
+
+    fn place_with(given: &str, targets: Vec<Target>, routes: &Routes) -> String {
+        match of_targets(&address(given), targets, routes, false) {
+            Place::Here(Slot { account, folder: Some(folder), .. }) => {
+                format!("{account}/{folder}")
             }
+            Place::Here(slot) => slot.account.into(),
             Place::Onward(targets) => format!("onward {}", targets.len()),
             Place::Elsewhere | Place::Nowhere(_) => unreachable!(),
         }
     }
 
+    fn place(given: &str, targets: Vec<Target>) -> String {
+        place_with(given, targets, &Routes::default())
+    }
+
     #[test]
     fn an_account_is_its_mailbox_and_nothing_more() {
-        let far = || Target::Forward {
-            to: Address::parse("x@far.test").unwrap(),
-            by: proto::types::Domain::parse("y.test").unwrap(),
-        };
-        assert_eq!(place("Joe@y.test", vec![mailbox("joe@y.test", None), far()]), "joe@y.test");
-        let detail = vec![mailbox("joe@y.test", Some("f")), far()];
-        assert_eq!(place("joe+f@y.test", detail), "joe@y.test/f");
-        let list = vec![mailbox("joe@y.test", None), mailbox("ann@y.test", None)];
-        assert_eq!(place("all@y.test", list.clone()), "joe@y.test ann@y.test");
-        assert_eq!(place("all@y.test", [list, vec![far()]].concat()), "onward 3");
+        let far = || far("x@far.test");
+        assert_eq!(place("Joe@y.test", vec![mailbox("joe@y.test"), far()]), "joe@y.test");
+        let own = |text| vec![mailbox(text), far()];
+        assert_eq!(place("joe+f@y.test", own("joe+f@y.test")), "joe@y.test/f");
+        assert_eq!(place("Joe+F@y.test", own("Joe+F@y.test")), "joe@y.test/F");
+    }
+
+    #[test]
+    fn each_of_several_mailboxes_is_tried_alone() {
+        let list = || vec![mailbox("joe@y.test"), mailbox("ann@y.test")];
+        assert_eq!(place("all@y.test", list()), "onward 2");
+        assert_eq!(place("all@y.test", [list(), vec![far("x@far.test")]].concat()), "onward 3");
+        // A detail behind an alias is not the alias's own.
+        let list = vec![mailbox("joe+l@y.test"), mailbox("ann+l@y.test")];
+        assert_eq!(place("list@y.test", list), "onward 2");
+        assert_eq!(place("one@y.test", vec![mailbox("joe+l@y.test")]), "joe@y.test/l");
+        // A route goes before the mailbox, whatever led there.
+        let joe = || vec![mailbox("joe@z.test")];
+        assert_eq!(place_with("one@y.test", joe(), &routed("z.test")), "onward 1");
+        assert_eq!(place("one@y.test", joe()), "joe@z.test");
+    }
+
+    #[test]
+    fn what_goes_onward_shares_envelopes() {
+        let given = Recipient { address: address("all@y.test"), notify: None, orcpt: None };
+        let mut targets = vec![mailbox("joe+l@y.test"), far("a@far.test"), mailbox("ann+g@z.test")];
+        targets.extend([far("b@far.test"), Target::Return { to: address("c@far.test") }]);
+        let all = onward(&given, &targets, &routed("z.test"));
+        let shown = all.iter().map(|(by, to)| {
+            let to: Vec<String> = to.iter().map(|one| one.address.to_string()).collect();
+            format!("{} by {}", to.join(" "), by.map_or("itself", |by| by.as_str()))
+        });
+        // Behind a route nobody knows what a detail is for.
+        let stays = "joe+l@y.test ann@z.test c@far.test by itself";
+        assert_eq!(shown.collect::<Vec<_>>(), [stays, "a@far.test b@far.test by y.test"]);
     }
 }

@@ -34,7 +34,7 @@ pub mod tls;
 mod verdict;
 mod work;
 
-pub use locate::Local;
+pub use locate::{Local, is_here};
 pub use metrics::Metrics;
 pub use run::{Delivery, Parts};
 pub use table::SiteTable;

@@ -337,7 +337,7 @@ impl Core {
             let address = &lease.envelope.recipients[*index as usize].address;
             match self.place(address, is_quarantined).await {
                 Place::Elsewhere => away.push(*index),
-                Place::Here(slots) => stay.add(*index, slots),
+                Place::Here(slot) => stay.add(*index, slot),
                 Place::Nowhere(verdict) => lease.settle(&[(*index, verdict)]),
                 Place::Onward(targets) => {
                     let job = Job::new(lease, vec![*index], &self.room);

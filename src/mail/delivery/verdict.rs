@@ -4,8 +4,8 @@
 //! | what happened | what we do |
 //! |---|---|
 //! | 2yz for a recipient | delivered |
-//! | every copy is in its mailbox here | placed |
-//! | a mailbox or its disk cannot take a copy now | defer the recipient |
+//! | the copy is in its mailbox here | placed |
+//! | a mailbox or its disk cannot take it now | defer the recipient |
 //! | over quota, no such account | give the recipient up |
 //! | 4yz for a recipient, or for the whole transaction | defer those recipients |
 //! | 5yz for a recipient, or for the whole transaction | give those recipients up |
@@ -159,28 +159,12 @@ pub(super) fn of_dns(domain: &str, error: &DnsError) -> Result<Reply, HostFault>
     }
 }
 
-/// What becomes of a recipient with these copies. Where one of several is put off, all are tried again:
-/// rather twice than not at all.
-pub(super) fn of_copies<'a>(
-    answers: impl Iterator<Item = &'a Result<Reply, MailboxError>>,
-) -> Verdict {
-    let mut verdict = None;
-    for answer in answers {
-        let next = match answer {
-            Ok(reply) => Verdict::Placed { reply: reply.clone() },
-            Err(error) => of_refusal(error.reply()),
-        };
-        let weight = |verdict: &Verdict| match verdict {
-            Verdict::Deferred { .. } => 2,
-            Verdict::Failed { .. } => 1,
-            Verdict::Placed { .. } | Verdict::Delivered { .. } => 0,
-        };
-        if verdict.as_ref().is_none_or(|before| weight(before) < weight(&next)) {
-            verdict = Some(next);
-        }
+/// What became of a recipient's copy.
+pub(super) fn of_copy(answer: &Result<Reply, MailboxError>) -> Verdict {
+    match answer {
+        Ok(reply) => Verdict::Placed { reply: reply.clone() },
+        Err(error) => of_refusal(error.reply()),
     }
-    // Nobody has no copy.
-    verdict.unwrap_or_else(|| of_refusal(MailboxError::NoFolder.reply()))
 }
 
 /// What we refuse ourselves: the directory, or a mailbox.
@@ -269,16 +253,14 @@ mod tests {
 
     #[test]
     fn what_may_mend_is_put_off() {
-        let ok = || Ok(Reply::bare(250, "x"));
-        let word = |answers: &[Result<Reply, MailboxError>]| match of_copies(answers.iter()) {
+        let word = |answer: Result<Reply, MailboxError>| match of_copy(&answer) {
             Verdict::Placed { .. } => "placed",
             Verdict::Failed { reply, .. } if reply.code == 552 => "over quota",
             Verdict::Deferred { reply, .. } if reply.code == 452 => "full",
             other => panic!("{other:?}"),
         };
-        let (quota, full) = (|| Err(MailboxError::OverQuota), || Err(MailboxError::Full));
-        assert_eq!(word(&[ok()]), "placed");
-        assert_eq!(word(&[ok(), quota()]), "over quota");
-        assert_eq!(word(&[quota(), full(), ok()]), "full");
+        assert_eq!(word(Ok(Reply::bare(250, "x"))), "placed");
+        assert_eq!(word(Err(MailboxError::OverQuota)), "over quota");
+        assert_eq!(word(Err(MailboxError::Full)), "full");
     }
 }

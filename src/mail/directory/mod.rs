@@ -55,7 +55,7 @@ pub use login::{Admission, Identity, Login, Verdict, nonce};
 pub use name::{fold, folded};
 pub use password::{Parameters, ScramSecrets};
 pub use record::{Account, Alias, Group, Kind, LIST_MAX, LocalDomain, Record};
-pub use resolve::{Resolution, Target};
+pub use resolve::{Detail, Resolution, Target};
 pub use settings::{GuessSettings, PasswordSettings, Settings};
 pub use soon::Soon;
 pub use srs::Srs;

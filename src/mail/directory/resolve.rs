@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 
 use foldhash::quality::RandomState;
-use proto::types::{Address, Domain, Enhanced, Host, Reply};
+use proto::types::{Address, Domain, Enhanced, Reply};
 
 use super::error::Down;
 use super::name::fold;
@@ -31,8 +31,8 @@ pub enum Target {
     Mailbox {
         /// Whose: the account's address, folded.
         account: Address,
-        /// The detail behind the separator (RFC 5233), as it was written.
-        detail: Option<Box<str>>,
+        /// Where in it, if the address said so. Boxed: most say nothing.
+        detail: Option<Box<Detail>>,
         /// What it may keep, in octets; `None`: the settings' default.
         quota_bytes: Option<u64>,
     },
@@ -50,6 +50,28 @@ pub enum Target {
         /// Where to.
         to: Address,
     },
+}
+
+/// What an address says behind its separator (RFC 5233).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// The address that was looked up: the given one, or what an alias or a forward led to.
+    pub address: Address,
+    /// What stands behind the separator, as it was written.
+    pub text: Box<str>,
+}
+
+impl Target {
+    /// What the queue calls it: looked up again, it leads to this target. The detail is part of it if
+    /// the mailbox `is_here`; behind a route nobody knows what it is for.
+    #[must_use]
+    pub fn address(&self, is_here: bool) -> &Address {
+        match self {
+            Self::Mailbox { detail: Some(detail), .. } if is_here => &detail.address,
+            Self::Mailbox { account, .. } => account,
+            Self::Forward { to, .. } | Self::Return { to } => to,
+        }
+    }
 }
 
 /// What becomes of an address.
@@ -217,13 +239,13 @@ impl Resolver<'_> {
     ) -> Result<(), Trouble> {
         let local = fold(address.local());
         if let Some(entry) = self.directory.entry(domain, &local).await? {
-            found.take(entry, domain, &local, None, depth);
+            found.take(entry, address, &local, None, depth);
             return Ok(());
         }
         if let Some((base, detail)) = divided(address.local(), ours.separator) {
             let base = fold(base);
             if let Some(entry) = self.directory.entry(domain, &base).await? {
-                found.take(entry, domain, &base, Some(detail), depth);
+                found.take(entry, address, &base, Some(detail), depth);
                 return Ok(());
             }
         }
@@ -237,23 +259,23 @@ impl Resolver<'_> {
         };
         if let Some(fallback) = fallback {
             let list = Entry::List(vec![fallback.clone()]);
-            found.take(list, domain, &local, None, depth);
+            found.take(list, address, &local, None, depth);
         }
         Ok(())
     }
 }
 
 impl Found {
-    /// Notes what an address of ours is.
+    /// Notes what an address of ours is; `local` is what was found of it, folded.
     fn take(
         &mut self,
         entry: Entry,
-        domain: &Domain,
+        address: &Address,
         local: &str,
         detail: Option<&str>,
         depth: usize,
     ) {
-        let Ok(account) = Address::new(local, Host::Name(domain.clone())) else { return };
+        let Ok(account) = Address::new(local, address.host().clone()) else { return };
         // The usual case: nothing follows that could lead back here.
         let is_all = depth == 0 && matches!(entry, Entry::Mailbox { .. } | Entry::Disabled);
         if !is_all && !self.seen.insert(account.clone()) {
@@ -261,7 +283,8 @@ impl Found {
             return;
         }
         let mailbox = |account, quota_bytes| {
-            let detail = detail.map(Into::into);
+            let detail =
+                detail.map(|text| Box::new(Detail { address: address.clone(), text: text.into() }));
             Target::Mailbox { account, detail, quota_bytes }
         };
         match entry {
@@ -271,14 +294,14 @@ impl Found {
                 if keep {
                     self.targets.push(mailbox(account, quota_bytes));
                 }
-                self.go_on(to, domain, depth);
+                self.go_on(to, address, depth);
             }
-            Entry::List(to) => self.go_on(to, domain, depth),
+            Entry::List(to) => self.go_on(to, address, depth),
         }
     }
 
-    fn go_on(&mut self, to: Vec<Address>, domain: &Domain, depth: usize) {
-        let by = || Some(domain.clone());
+    fn go_on(&mut self, to: Vec<Address>, from: &Address, depth: usize) {
+        let by = || from.domain().cloned();
         // Taken from the end: the first comes first.
         let steps = to.into_iter().rev();
         self.todo.extend(steps.map(|address| Step { address, depth: depth + 1, by: by() }));

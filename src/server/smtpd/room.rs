@@ -5,12 +5,12 @@
 //! Dovecot has it, the sender shall hear of a full mailbox at once and not when their queue gives up;
 //! 452 and 451 when the disk is full or fails.
 
+use mail::delivery::is_here;
 use mail::directory::{Resolution, Target};
 use mail::mailbox::{Limits, MailboxError};
 use proto::types::{Address, Reply};
 
 use super::session::Session;
-use super::ways::is_here;
 
 impl Session {
     /// The mailbox of a recipient and its limits, if it has any.

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
+use mail::delivery::is_here;
 use mail::delivery::local::{Slot, Slots};
 use mail::delivery::route::Routes;
 use mail::directory::{Accounts, Resolution, Target};
@@ -181,10 +182,7 @@ impl Ways {
                 return vec![Copy { slot: slots.add(slot), recipient: recipient.clone() }];
             };
             let copy = |leg: &Leg| {
-                let Target::Mailbox { account, detail, quota_bytes } = &leg.target else {
-                    return None;
-                };
-                let slot = Slot::new(account, detail.as_deref(), *quota_bytes, is_quarantined);
+                let slot = Slot::of(&leg.target, is_quarantined)?;
                 Some(Copy { slot: slots.add(slot), recipient: leg.recipient(recipient) })
             };
             legs.iter().filter_map(copy).collect()
@@ -202,25 +200,11 @@ impl Ways {
     }
 }
 
-/// Whether a target is a mailbox here: no route takes its mail elsewhere.
-pub(super) fn is_here(target: &Target, routes: &Routes) -> bool {
-    match target {
-        Target::Mailbox { account, .. } => {
-            account.domain().is_some_and(|domain| !routes.claims(domain.as_str()))
-        }
-        Target::Forward { .. } | Target::Return { .. } => false,
-    }
-}
-
 impl Leg {
-    /// As the queue has it. A detail that says where in a mailbox here is still needed then.
+    /// As the queue has it.
     fn recipient(&self, given: &Recipient) -> Recipient {
-        let address = match &self.target {
-            Target::Mailbox { detail: Some(_), .. } if self.is_here => &given.address,
-            Target::Mailbox { account, .. } => account,
-            Target::Forward { to, .. } | Target::Return { to } => to,
-        };
-        Recipient { address: address.clone(), ..given.clone() }
+        let address = self.target.address(self.is_here).clone();
+        Recipient { address, ..given.clone() }
     }
 }
 
@@ -255,6 +239,7 @@ impl Recipients {
 #[cfg(test)]
 mod tests {
     use mail::delivery::settings::RouteSettings;
+    use mail::directory::Detail;
 
     use super::*;
 
@@ -264,7 +249,11 @@ mod tests {
 
     fn mailbox(account: &str, detail: Option<&str>) -> Target {
         let account = address(account);
-        Target::Mailbox { account, detail: detail.map(Into::into), quota_bytes: None }
+        let detail = detail.map(|text| {
+            let written = format!("{}+{text}@{}", account.local(), account.host());
+            Box::new(Detail { address: address(&written), text: text.into() })
+        });
+        Target::Mailbox { account, detail, quota_bytes: None }
     }
 
     fn routed(domain: &str) -> Routes {
@@ -334,6 +323,31 @@ mod tests {
         assert_eq!(slots, [vec![0], vec![0, 1], vec![2]]);
         assert_eq!(copies.of[2][0].recipient.address, address("joe+f@x.test"));
         assert_eq!(copies.of[1][1].recipient.address, address("ann@x.test"));
+    }
+
+    /// None of them is who the client named: that would be one recipient for both.
+    #[test]
+    fn mailboxes_behind_an_alias_keep_their_details() {
+        let (joe, ann) = (mailbox("joe@x.test", Some("l")), mailbox("ann@x.test", Some("g")));
+        let list = ("list@x.test", vec![joe, ann.clone()]);
+        let kept = ("joe@x.test", vec![mailbox("joe@x.test", None), ann]);
+        let far = ("far@y.test", vec![]);
+        let none = Routes::default();
+        let queued = |all: &[(&str, Vec<Target>)], routes: &Routes| {
+            let [stays, ..] = sorted(all, routes, false);
+            stays
+        };
+        let both = "joe+l@x.test ann+g@x.test far@y.test";
+        assert_eq!(queued(&[list.clone(), far.clone()], &none), both);
+        assert_eq!(queued(&[kept, far], &none), "joe@x.test ann+g@x.test far@y.test");
+        let only = [list];
+        assert_eq!(queued(&only, &routed("x.test")), "joe@x.test ann@x.test");
+        // What could not be placed goes by the queue too.
+        let mut ways = Ways::default();
+        let given = recipients(&mut ways, &only, &none);
+        let copies = ways.copies(&given, false);
+        let rest = copies.of[0].iter().map(|copy| copy.recipient.address.to_string());
+        assert_eq!(rest.collect::<Vec<_>>(), ["joe+l@x.test", "ann+g@x.test"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::*;
 use crate::delivery::Local;
 use crate::directory::{self, Accounts, Command, GuessSettings, PasswordSettings};
 use crate::mailbox::{self, Caches, INBOX, Layout, Stores, Ways};
-use crate::queue::Arriving;
+use crate::queue::{Arriving, Command as QueueCommand, Filter};
 
 const RECORDS: &str = r#"
 {"kind":"domain","domain":"ours.test","separator":"+"}
@@ -19,6 +19,7 @@ const RECORDS: &str = r#"
 {"kind":"account","address":"off@ours.test","disabled":true}
 {"kind":"account","address":"both@ours.test","forward":["far@a.test"],"forward_keep":true}
 {"kind":"alias","address":"desk@ours.test","targets":["joe@ours.test","far@a.test"]}
+{"kind":"alias","address":"list@ours.test","targets":["joe+l@ours.test","ann+l@ours.test"]}
 "#;
 const JOE: &str = "joe@ours.test";
 const ANN: &str = "ann@ours.test";
@@ -151,4 +152,45 @@ fn what_an_alias_leads_to_gets_envelopes_of_its_own() {
     });
     assert_eq!(server.messages().len(), 1);
     assert_eq!(server.lines("RCPT"), ["RCPT TO:<far@a.test>"]);
+}
+
+#[test]
+fn every_mailbox_behind_an_alias_gets_its_copy_in_its_folder() {
+    let (_, setting) = scripted(|_, line| polite(&MODERN, line));
+    setting.at_home().run(|world, _| async move {
+        for account in [JOE, ANN] {
+            let stores = &world.delivery.0.local.as_ref().unwrap().stores;
+            stores.mailbox(account).await.unwrap().create("l", None).await.unwrap();
+        }
+        let letter = world.send(&["list@ours.test"]).await;
+        assert_eq!(world.fate(&letter).await, [DELIVERED]);
+        until(|| world.queue.is_empty(), "all is delivered").await;
+        for account in [JOE, ANN] {
+            assert_eq!(world.folder(account, "l").await.len(), 1, "{account}");
+            assert_eq!(world.folder(account, INBOX).await.len(), 0, "{account}");
+        }
+        world.is_quiet().await;
+    });
+}
+
+/// The mailbox of one is full when a report for both comes.
+#[test]
+fn who_has_a_copy_gets_no_other_when_the_next_is_tried_again() {
+    let (_, setting) = scripted(|_, line| polite(&MODERN, line));
+    setting.at_home().run(|world, _| async move {
+        let stores = world.delivery.0.local.as_ref().unwrap().stores.clone();
+        assert_eq!(world.deliver(&[ANN]).await, [PLACED]);
+        stores.reload(&mailbox::Settings { folder_messages_max: 1, ..Default::default() });
+        let letter = world.send(&["list@ours.test"]).await;
+        assert_eq!(world.fate(&letter).await, [DELIVERED]);
+        until(|| world.queue_metrics.deferred.get() == 1, "one is put off").await;
+        until(|| world.queue.snapshot().active == 0, "nobody is tried").await;
+        stores.reload(&mailbox::Settings::default());
+        let flush = QueueCommand::Flush { filter: Filter::default() };
+        world.queue.command(flush).await.unwrap();
+        until(|| world.queue.is_empty(), "all is delivered").await;
+        assert_eq!(world.folder(JOE, INBOX).await.len(), 1, "it had its copy");
+        assert_eq!(world.folder(ANN, INBOX).await.len(), 2);
+        world.is_quiet().await;
+    });
 }

@@ -41,7 +41,7 @@ impl Scene {
                 let shown = targets.iter().map(|target| match target {
                     Target::Mailbox { account, detail: None, .. } => account.to_string(),
                     Target::Mailbox { account, detail: Some(detail), .. } => {
-                        format!("{account}[{detail}]")
+                        format!("{account}[{}]", detail.text)
                     }
                     Target::Forward { to, by } => format!(">{to} by {by}"),
                     Target::Return { to } => format!("<{to}"),
@@ -79,6 +79,7 @@ const RECORDS: &str = r#"
 {"kind":"account","address":"b@away.example"}
 {"kind":"alias","address":"info@x.example","targets":["joe@x.example"]}
 {"kind":"alias","address":"team@x.example","targets":["info@x.example","ann@x.example","nobody@x.example","joe+team@x.example"]}
+{"kind":"alias","address":"list@x.example","targets":["Joe+Lists@x.example","ann+l@x.example","b-y@away.example"]}
 {"kind":"alias","address":"gone@x.example","targets":["nobody@x.example"]}
 {"kind":"alias","address":"loop@x.example","targets":["pool@x.example"]}
 {"kind":"alias","address":"pool@x.example","targets":["loop@x.example"]}
@@ -137,6 +138,26 @@ fn a_table_of_addresses() {
         ("loop@x.example", "temporary"),
     ] {
         assert_eq!(scene.line(given), expected, "{given}");
+    }
+}
+
+#[test]
+fn details_behind_an_alias_are_kept() {
+    let scene = Scene::new(RECORDS);
+    let details = "joe@x.example[Lists], ann@x.example[l], b@away.example[y]";
+    assert_eq!(scene.line("list@x.example"), details);
+    assert_eq!(scene.line("list+x@x.example"), details, "a list has none of its own");
+    let Resolution::Deliver(targets) = scene.resolve("list@x.example") else { panic!() };
+    let shown = |is_here: bool| {
+        let addresses = targets.iter().map(|target| target.address(is_here).to_string());
+        addresses.collect::<Vec<_>>().join(" ")
+    };
+    // Each leads to its own mailbox again, or to its account where the detail means nothing.
+    assert_eq!(shown(true), "Joe+Lists@x.example ann+l@x.example b-y@away.example");
+    assert_eq!(shown(false), "joe@x.example ann@x.example b@away.example");
+    for target in targets {
+        let again = scene.resolve(&target.address(true).to_string());
+        assert_eq!(again, Resolution::Deliver(vec![target]));
     }
 }
 
