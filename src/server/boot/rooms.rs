@@ -125,8 +125,8 @@ impl Doors {
             let address = listener.address;
             let opened = match listener.kind {
                 Kind::Relay | Kind::Submission => self.smtp.open(number, address),
-                Kind::Pop3 => self.pop3.open(number, address).map(drop),
-                Kind::Imap => self.imap.open(number, address).map(drop),
+                Kind::Pop3 => self.pop3.open(number, address),
+                Kind::Imap => self.imap.open(number, address),
             };
             opened.map_err(|error| format!("cannot listen on {address}: {error}"))?;
         }

@@ -3,13 +3,13 @@
 //! A connection keeps the rules it began with, until it moves: on the other shard it has those in force
 //! there.
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::time::Duration;
 
 use engine::tls::Acceptor;
 use mail::mailbox;
-use mail::policy::Networks;
 use proto::imap::{self as machine, Profile};
 
+use crate::entrance::Entrance;
 use crate::listener::{Kind, LimitSettings, ListenerSettings, TlsMode};
 
 /// What follows our name in the greeting.
@@ -39,19 +39,7 @@ pub struct Told<'a> {
 pub struct Rules {
     pub(super) limits: LimitSettings,
     /// By their number in the settings; none for listeners of another kind.
-    pub(super) entrances: Vec<Option<Entrance>>,
-}
-
-/// One listener.
-#[derive(Debug)]
-pub(super) struct Entrance {
-    pub profile: Rc<Profile>,
-    /// What TLS is taken with.
-    pub acceptor: Option<Acceptor>,
-    /// TLS comes before the greeting.
-    pub is_implicit: bool,
-    /// Balancers whose PROXY header is believed, and required.
-    balancers: Option<Networks>,
+    pub(super) entrances: Vec<Option<Entrance<Profile>>>,
 }
 
 impl Rules {
@@ -61,17 +49,9 @@ impl Rules {
     /// What makes no sense, in words, with the path of the setting.
     pub fn compile(told: &Told<'_>) -> Result<Self, String> {
         let entrance = |(index, listener): (usize, &ListenerSettings)| {
-            if listener.kind != Kind::Imap {
-                return Ok(None);
-            }
-            let balancers = Networks::parse(&listener.proxy_from)
-                .map_err(|error| format!("listener[{index}].proxy_from: {error}"))?;
-            Ok(Some(Entrance {
-                profile: Rc::new(profile(told, listener)),
-                acceptor: told.acceptors.get(index).cloned().flatten(),
-                is_implicit: listener.tls == TlsMode::Implicit,
-                balancers: (!listener.proxy_from.is_empty()).then_some(balancers),
-            }))
+            (listener.kind == Kind::Imap)
+                .then(|| Entrance::new(index, listener, told.acceptors, profile(told, listener)))
+                .transpose()
         };
         let entrances =
             told.listeners.iter().enumerate().map(entrance).collect::<Result<_, String>>()?;
@@ -79,15 +59,8 @@ impl Rules {
     }
 
     /// The listener of this number, if it is one for IMAP.
-    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
+    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance<Profile>> {
         self.entrances.get(listener)?.as_ref()
-    }
-}
-
-impl Entrance {
-    /// Whether connections begin with a PROXY header, and if so whether `peer` may send one.
-    pub fn expects_header(&self, peer: IpAddr) -> Option<bool> {
-        self.balancers.as_ref().map(|balancers| balancers.contains(peer))
     }
 }
 

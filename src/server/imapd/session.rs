@@ -11,18 +11,20 @@ use engine::shard::{Stream, now_ms};
 use engine::telemetry::{Level, note};
 use engine::tls::Acceptor;
 use mail::directory::Identity;
-use proto::imap::{Question, Server, Step};
+use proto::imap::{Profile, Question, Server, Step};
 use proto::types::Moment;
 
 use super::append::Append;
-use super::door::{Inner, Place, turned_away};
+use super::door::{Inner, turned_away};
 use super::home::Home;
 use super::idle::Idled;
 use super::login::After;
-use super::rules::{Entrance, Rules};
+use super::rules::Rules;
 use super::traffic::{OUT_BYTES, READ_BYTES};
 use super::wire::Deflate;
+use crate::entrance::Entrance;
 use crate::gate::{Pass, Refused};
+use crate::seats::Place;
 use crate::{login, proxy};
 
 /// How long, and for how many octets, a client that was sent away may go on talking.
@@ -159,7 +161,7 @@ impl Session {
         input: Vec<u8>,
     ) -> Box<Self> {
         Box::new(Self {
-            place: door.enter(&stream),
+            place: door.seats.enter(&stream),
             door,
             rules,
             listener,
@@ -232,7 +234,7 @@ impl Session {
     }
 
     /// The listener that it came by.
-    pub fn entrance(&self) -> Option<&Entrance> {
+    pub fn entrance(&self) -> Option<&Entrance<Profile>> {
         self.rules.entrance(self.listener)
     }
 

@@ -1,23 +1,13 @@
 //! The door of one shard: listens, accepts, takes in who comes from other shards, and in the end sees its
 //! connections out.
 
-use std::{
-    cell::{Cell, RefCell},
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
-use engine::shard::{Brake, Budget, Listener, Shard, Stream, now_ms, sleep};
-use engine::telemetry::{Level, note};
+use engine::shard::{Budget, Shard};
 use mail::directory::Login;
 use mail::mailbox::Stores;
 use proto::pop3::server::{Code, Refusal};
-use proto::types::Moment;
-use slab::Slab;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::delay::Delays;
 use super::lock::Locks;
@@ -27,13 +17,7 @@ use super::session;
 use super::travel::{self, Arrival};
 use crate::gate::{Gate, Refused};
 use crate::passage::Passage;
-
-/// Connections that the kernel holds for us while we are busy.
-const BACKLOG: i32 = 4096;
-/// After an accept that failed: no file descriptors or no memory, which time may mend.
-const ACCEPT_PAUSE_MS: u64 = 100;
-/// How often a draining door looks whether everybody has left.
-const DRAIN_POLL_MS: u64 = 20;
+use crate::seats::Seats;
 
 /// What a door is made with.
 pub struct Parts {
@@ -71,25 +55,8 @@ pub(super) struct Inner {
     pub budget: Budget,
     pub locks: Locks,
     pub delays: RefCell<Delays>,
+    pub seats: Seats,
     rules: RefCell<Rc<Rules>>,
-    seats: RefCell<Slab<Seat>>,
-    draining: Cell<bool>,
-    closing: Notify,
-    /// Nobody comes from other shards any more.
-    is_cut_off: Cell<bool>,
-}
-
-/// A connection as the door knows it.
-struct Seat {
-    brake: Brake,
-    /// It waits for a command, and may be told to leave.
-    idle: bool,
-}
-
-/// A connection's place; given back when dropped.
-pub(super) struct Place {
-    door: Rc<Inner>,
-    key: usize,
 }
 
 impl Door {
@@ -98,6 +65,10 @@ impl Door {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { shard, stores, login, gate, metrics, passage, arrivals, rules } = parts;
+        let seats = {
+            let metrics = Arc::clone(&metrics);
+            Seats::new(move |open| metrics.open.set(open))
+        };
         let inner = Rc::new(Inner {
             shard,
             stores,
@@ -108,13 +79,15 @@ impl Door {
             budget: Budget::new(rules.limits.memory_per_shard.as_usize()),
             locks: Locks::default(),
             delays: RefCell::default(),
+            seats,
             rules: RefCell::new(Rc::new(rules)),
-            seats: RefCell::default(),
-            draining: Cell::new(false),
-            closing: Notify::new(),
-            is_cut_off: Cell::new(false),
         });
-        inner.shard.spawn(take_in(Rc::clone(&inner), arrivals));
+        let door = Rc::clone(&inner);
+        inner.seats.take_in(&inner.shard, arrivals, move |arrival| {
+            if let Some(session) = travel::arrive(&door, arrival) {
+                door.shard.spawn(session::live(session));
+            }
+        });
         Self(inner)
     }
 
@@ -124,10 +97,11 @@ impl Door {
     /// # Errors
     /// When the address cannot be listened on.
     pub fn open(&self, listener: usize, address: SocketAddr) -> io::Result<SocketAddr> {
-        let socket = self.0.shard.listen(address, BACKLOG)?;
-        let address = socket.local_addr();
-        self.0.shard.spawn(accept(Rc::clone(&self.0), listener, socket));
-        Ok(address)
+        let door = Rc::clone(&self.0);
+        self.0.seats.listen(&self.0.shard, address, move |stream| {
+            door.metrics.connections.inc();
+            door.shard.spawn(session::serve(Rc::clone(&door), listener, stream));
+        })
     }
 
     /// New rules for connections from now on.
@@ -138,16 +112,7 @@ impl Door {
     /// Accepts no more, tells idle clients to leave, and waits until the others have what they asked
     /// for, for `patience` at most. Returns how many connections are left.
     pub async fn drain(&self, patience: Duration) -> usize {
-        self.0.draining.set(true);
-        self.0.closing.notify_waiters();
-        for (_, seat) in self.0.seats.borrow().iter().filter(|(_, seat)| seat.idle) {
-            seat.brake.pull();
-        }
-        let end = Moment(now_ms()).after(patience);
-        while !self.0.is_empty() && Moment(now_ms()) < end {
-            sleep(DRAIN_POLL_MS).await;
-        }
-        self.0.connections()
+        self.0.seats.drain(patience).await
     }
 }
 
@@ -157,89 +122,8 @@ impl Inner {
     }
 
     pub fn draining(&self) -> bool {
-        self.draining.get()
+        self.seats.draining()
     }
-
-    pub fn enter(self: &Rc<Self>, stream: &Stream) -> Place {
-        let key = self.seats.borrow_mut().insert(Seat { brake: stream.brake(), idle: false });
-        self.metrics.open.set(self.connections() as u64);
-        Place { door: Rc::clone(self), key }
-    }
-
-    fn connections(&self) -> usize {
-        self.seats.borrow().len()
-    }
-
-    /// Nobody is here, and nobody is on the way.
-    fn is_empty(&self) -> bool {
-        self.is_cut_off.get() && self.connections() == 0
-    }
-}
-
-impl Place {
-    /// Whether the connection may be ended at once when the door closes.
-    pub fn set_idle(&self, idle: bool) {
-        if let Some(seat) = self.door.seats.borrow_mut().get_mut(self.key) {
-            seat.idle = idle;
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.door.seats.borrow_mut().try_remove(self.key);
-        self.door.metrics.open.set(self.door.connections() as u64);
-    }
-}
-
-/// Takes connections until the door closes.
-async fn accept(door: Rc<Inner>, listener: usize, socket: Listener) {
-    let mut is_troubled = false;
-    while !door.draining() {
-        let accepted = tokio::select! {
-            biased;
-            () = door.closing.notified() => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok(_) if door.draining() => return,
-            Ok((stream, _)) => {
-                is_troubled = false;
-                door.metrics.connections.inc();
-                door.shard.spawn(session::serve(Rc::clone(&door), listener, stream));
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut is_troubled, true) {
-                    let address = socket.local_addr();
-                    note(Level::Error, format_args!("cannot accept on {address}: {error}"));
-                }
-                sleep(ACCEPT_PAUSE_MS).await;
-            }
-        }
-    }
-}
-
-/// Takes in who comes from other shards. When the door closes nobody sets out any more, and those who
-/// are on the way are let in, to be told.
-async fn take_in(door: Rc<Inner>, mut arrivals: mpsc::Receiver<Arrival>) {
-    loop {
-        let arrival = if door.draining() {
-            arrivals.close();
-            arrivals.recv().await
-        } else {
-            tokio::select! {
-                biased;
-                () = door.closing.notified() => continue,
-                arrival = arrivals.recv() => arrival,
-            }
-        };
-        let Some(arrival) = arrival else { break };
-        // It has a place before anybody can think that nobody is there.
-        if let Some(session) = travel::arrive(&door, arrival) {
-            door.shard.spawn(session::live(session));
-        }
-    }
-    door.is_cut_off.set(true);
 }
 
 /// What a client that is not let in hears.

@@ -3,12 +3,12 @@
 //! A connection keeps the rules it began with, until it moves: on the other shard it has those in force
 //! there.
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::time::Duration;
 
 use engine::tls::Acceptor;
-use mail::policy::Networks;
 use proto::pop3::server::{self as machine, Expiry, Profile};
 
+use crate::entrance::Entrance;
 use crate::listener::{Kind, LimitSettings, ListenerSettings, TlsMode};
 
 /// What follows our name in the greeting.
@@ -36,19 +36,7 @@ pub struct Told<'a> {
 pub struct Rules {
     pub(super) limits: LimitSettings,
     /// By their number in the settings; none for listeners of another kind.
-    pub(super) entrances: Vec<Option<Entrance>>,
-}
-
-/// One listener.
-#[derive(Debug)]
-pub(super) struct Entrance {
-    pub profile: Rc<Profile>,
-    /// What TLS is taken with.
-    pub acceptor: Option<Acceptor>,
-    /// TLS comes before the greeting.
-    pub is_implicit: bool,
-    /// Balancers whose PROXY header is believed, and required.
-    balancers: Option<Networks>,
+    pub(super) entrances: Vec<Option<Entrance<Profile>>>,
 }
 
 impl Rules {
@@ -58,17 +46,9 @@ impl Rules {
     /// What makes no sense, in words, with the path of the setting.
     pub fn compile(told: &Told<'_>) -> Result<Self, String> {
         let entrance = |(index, listener): (usize, &ListenerSettings)| {
-            if listener.kind != Kind::Pop3 {
-                return Ok(None);
-            }
-            let balancers = Networks::parse(&listener.proxy_from)
-                .map_err(|error| format!("listener[{index}].proxy_from: {error}"))?;
-            Ok(Some(Entrance {
-                profile: Rc::new(profile(told, listener)),
-                acceptor: told.acceptors.get(index).cloned().flatten(),
-                is_implicit: listener.tls == TlsMode::Implicit,
-                balancers: (!listener.proxy_from.is_empty()).then_some(balancers),
-            }))
+            (listener.kind == Kind::Pop3)
+                .then(|| Entrance::new(index, listener, told.acceptors, profile(told, listener)))
+                .transpose()
         };
         let entrances =
             told.listeners.iter().enumerate().map(entrance).collect::<Result<_, String>>()?;
@@ -76,7 +56,7 @@ impl Rules {
     }
 
     /// The listener of this number, if it is one for POP3.
-    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
+    pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance<Profile>> {
         self.entrances.get(listener)?.as_ref()
     }
 
@@ -84,13 +64,6 @@ impl Rules {
     pub(super) fn login_delay_ms(&self) -> u64 {
         let delay = self.limits.pop3_login_delay.get();
         u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Entrance {
-    /// Whether connections begin with a PROXY header, and if so whether `peer` may send one.
-    pub fn expects_header(&self, peer: IpAddr) -> Option<bool> {
-        self.balancers.as_ref().map(|balancers| balancers.contains(peer))
     }
 }
 

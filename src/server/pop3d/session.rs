@@ -12,14 +12,16 @@ use engine::shard::{Stream, now_ms};
 use engine::telemetry::{Level, note};
 use engine::tls::Acceptor;
 use mail::directory::Identity;
-use proto::pop3::server::{Answer, Question, Server, Step};
+use proto::pop3::server::{Answer, Profile, Question, Server, Step};
 use proto::types::Moment;
 
 use super::decide::After;
-use super::door::{Inner, Place, turned_away};
+use super::door::{Inner, turned_away};
 use super::maildrop::{Inbox, Snapshot};
-use super::rules::{Entrance, OUT_BYTES_MAX, Rules};
+use super::rules::{OUT_BYTES_MAX, Rules};
+use crate::entrance::Entrance;
 use crate::gate::{Pass, Refused};
+use crate::seats::Place;
 use crate::{login, proxy};
 
 /// Octets read at once: the kernel holds this much a connection.
@@ -159,7 +161,7 @@ impl Session {
         input: Vec<u8>,
     ) -> Box<Self> {
         Box::new(Self {
-            place: door.enter(&stream),
+            place: door.seats.enter(&stream),
             door,
             rules,
             listener,
@@ -217,7 +219,7 @@ impl Session {
     }
 
     /// The listener that it came by.
-    pub fn entrance(&self) -> Option<&Entrance> {
+    pub fn entrance(&self) -> Option<&Entrance<Profile>> {
         self.rules.entrance(self.listener)
     }
 

@@ -1,35 +1,20 @@
 //! The door of one shard: listens, accepts, and in the end sees its connections out.
 
-use std::{
-    cell::{Cell, RefCell},
-    io,
-    net::SocketAddr,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
-use engine::shard::{Brake, Budget, Listener, Shard, Stream, now_ms, sleep};
-use engine::telemetry::{Level, note};
+use engine::shard::{Budget, Shard};
 use mail::directory::{Accounts, Login};
 use mail::mailbox::Stores;
 use mail::queue::Queue;
-use proto::types::{Enhanced, Moment, Reply};
-use slab::Slab;
-use tokio::sync::Notify;
+use proto::types::{Enhanced, Reply};
 
 use super::metrics::Metrics;
 use super::origin::Origin;
 use super::rules::Rules;
 use super::session;
 use crate::gate::{Gate, Refused};
+use crate::seats::Seats;
 
-/// Connections that the kernel holds for us while we are busy.
-const BACKLOG: i32 = 4096;
-/// After an accept that failed: no file descriptors or no memory, which time may mend.
-const ACCEPT_PAUSE_MS: u64 = 100;
-/// How often a draining door looks whether everybody has left.
-const DRAIN_POLL_MS: u64 = 20;
 /// Octets read in one piece inside a message.
 pub(super) const BLOCK_BYTES: usize = 32 << 10;
 /// Blocks kept for the next message.
@@ -72,24 +57,9 @@ pub(super) struct Inner {
     pub metrics: Arc<Metrics>,
     pub origin: Origin,
     pub budget: Budget,
+    pub seats: Seats,
     rules: RefCell<Rc<Rules>>,
-    seats: RefCell<Slab<Seat>>,
     blocks: RefCell<Vec<Vec<u8>>>,
-    draining: Cell<bool>,
-    closing: Notify,
-}
-
-/// A connection as the door knows it.
-struct Seat {
-    brake: Brake,
-    /// It waits for a command, and may be told to leave.
-    idle: bool,
-}
-
-/// A connection's place; given back when dropped.
-pub(super) struct Place {
-    door: Rc<Inner>,
-    key: usize,
 }
 
 impl Door {
@@ -100,6 +70,10 @@ impl Door {
         // The block that a message is read through comes on top, so that a message of the largest
         // size fits into memory of that size.
         let memory = rules.limits.memory_per_shard.as_usize().saturating_add(BLOCK_BYTES);
+        let seats = {
+            let metrics = Arc::clone(&metrics);
+            Seats::new(move |open| metrics.open.set(open))
+        };
         Self(Rc::new(Inner {
             shard,
             queue,
@@ -110,11 +84,9 @@ impl Door {
             metrics,
             origin,
             budget: Budget::new(memory),
+            seats,
             rules: RefCell::new(Rc::new(rules)),
-            seats: RefCell::default(),
             blocks: RefCell::default(),
-            draining: Cell::new(false),
-            closing: Notify::new(),
         }))
     }
 
@@ -122,10 +94,12 @@ impl Door {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub fn open(&self, listener: usize, address: SocketAddr) -> io::Result<()> {
-        let socket = self.0.shard.listen(address, BACKLOG)?;
-        self.0.shard.spawn(accept(Rc::clone(&self.0), listener, socket));
-        Ok(())
+    pub fn open(&self, listener: usize, address: SocketAddr) -> io::Result<SocketAddr> {
+        let door = Rc::clone(&self.0);
+        self.0.seats.listen(&self.0.shard, address, move |stream| {
+            door.metrics.connections.inc();
+            door.shard.spawn(session::serve(Rc::clone(&door), listener, stream));
+        })
     }
 
     /// New rules for connections from now on.
@@ -136,16 +110,7 @@ impl Door {
     /// Accepts no more, tells idle clients 421, and waits until the others have finished the message
     /// they are at, for `patience` at most. Returns how many connections are left.
     pub async fn drain(&self, patience: Duration) -> usize {
-        self.0.draining.set(true);
-        self.0.closing.notify_waiters();
-        for (_, seat) in self.0.seats.borrow().iter().filter(|(_, seat)| seat.idle) {
-            seat.brake.pull();
-        }
-        let end = Moment(now_ms()).after(patience);
-        while self.0.connections() > 0 && Moment(now_ms()) < end {
-            sleep(DRAIN_POLL_MS).await;
-        }
-        self.0.connections()
+        self.0.seats.drain(patience).await
     }
 }
 
@@ -155,7 +120,7 @@ impl Inner {
     }
 
     pub fn draining(&self) -> bool {
-        self.draining.get()
+        self.seats.draining()
     }
 
     /// A buffer for reading inside a message.
@@ -169,59 +134,6 @@ impl Inner {
         if block.capacity() >= BLOCK_BYTES && blocks.len() < BLOCKS_KEPT_MAX {
             block.clear();
             blocks.push(block);
-        }
-    }
-
-    pub fn enter(self: &Rc<Self>, stream: &Stream) -> Place {
-        let key = self.seats.borrow_mut().insert(Seat { brake: stream.brake(), idle: false });
-        self.metrics.open.set(self.connections() as u64);
-        Place { door: Rc::clone(self), key }
-    }
-
-    fn connections(&self) -> usize {
-        self.seats.borrow().len()
-    }
-}
-
-impl Place {
-    /// Whether the connection may be ended at once when the door closes.
-    pub fn set_idle(&self, idle: bool) {
-        if let Some(seat) = self.door.seats.borrow_mut().get_mut(self.key) {
-            seat.idle = idle;
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.door.seats.borrow_mut().try_remove(self.key);
-        self.door.metrics.open.set(self.door.connections() as u64);
-    }
-}
-
-/// Takes connections until the door closes.
-async fn accept(door: Rc<Inner>, listener: usize, socket: Listener) {
-    let mut is_troubled = false;
-    while !door.draining() {
-        let accepted = tokio::select! {
-            biased;
-            () = door.closing.notified() => return,
-            accepted = socket.accept() => accepted,
-        };
-        match accepted {
-            Ok(_) if door.draining() => return,
-            Ok((stream, _)) => {
-                is_troubled = false;
-                door.metrics.connections.inc();
-                door.shard.spawn(session::serve(Rc::clone(&door), listener, stream));
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut is_troubled, true) {
-                    let address = socket.local_addr();
-                    note(Level::Error, format_args!("cannot accept on {address}: {error}"));
-                }
-                sleep(ACCEPT_PAUSE_MS).await;
-            }
         }
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! A connection keeps the rules it began with.
 
-use std::{net::IpAddr, rc::Rc};
+use std::rc::Rc;
 
 use engine::tls::Acceptor;
 use mail::authentication::checks::{self, Policy};
 use mail::delivery::{route::Routes, settings::RouteSettings};
-use mail::policy::{self, Networks, Relay};
+use mail::policy::{self, Relay};
 use proto::sasl;
 use proto::smtp::server::{self as machine, Profile};
 
+use crate::entrance;
 use crate::listener::{Kind, LimitSettings, LineEndings, ListenerSettings, Protocol, TlsMode};
 
 /// What follows our name in the greeting.
@@ -54,19 +55,14 @@ pub struct Rules {
 /// One listener.
 #[derive(Debug)]
 pub(super) struct Entrance {
-    pub profile: Rc<Profile>,
-    /// What TLS is taken with.
-    pub acceptor: Option<Acceptor>,
-    /// TLS comes before the greeting.
-    pub is_implicit: bool,
+    /// What all doors have.
+    pub common: entrance::Entrance<Profile>,
     /// It is for users.
     pub is_submission: bool,
     /// The addresses of users stay secret.
     pub hides_client: bool,
     /// How far policy may go with what its strangers bring.
     pub policy: Policy,
-    /// Balancers whose PROXY header is believed, and required.
-    balancers: Option<Networks>,
 }
 
 impl Rules {
@@ -82,16 +78,12 @@ impl Rules {
         let checks = checks::Rules::new(authentication, &told.relay.networks)
             .map_err(|error| error.to_string())?;
         let entrance = |(index, listener): (usize, &ListenerSettings)| {
-            let balancers = Networks::parse(&listener.proxy_from)
-                .map_err(|error| format!("listener[{index}].proxy_from: {error}"))?;
+            let profile = profile(told, listener);
             Ok(Entrance {
-                profile: Rc::new(profile(told, listener)),
-                acceptor: told.acceptors.get(index).cloned().flatten(),
-                is_implicit: listener.tls == TlsMode::Implicit,
+                common: entrance::Entrance::new(index, listener, told.acceptors, profile)?,
                 is_submission: listener.kind == Kind::Submission,
                 hides_client: listener.hide_client,
                 policy: policy_of(listener, authentication.policy),
-                balancers: (!listener.proxy_from.is_empty()).then_some(balancers),
             })
         };
         let entrances =
@@ -109,13 +101,6 @@ impl Rules {
 
     pub(super) fn entrance(&self, listener: usize) -> Option<&Entrance> {
         self.entrances.get(listener)
-    }
-}
-
-impl Entrance {
-    /// Whether connections begin with a PROXY header, and if so whether `peer` may send one.
-    pub fn expects_header(&self, peer: IpAddr) -> Option<bool> {
-        self.balancers.as_ref().map(|balancers| balancers.contains(peer))
     }
 }
 

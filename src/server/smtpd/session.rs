@@ -14,11 +14,12 @@ use mail::directory::Identity;
 use proto::smtp::server::{Question, Server, Step};
 use proto::types::{Moment, Timestamp};
 
-use super::door::{Inner, Place, turned_away};
+use super::door::{Inner, turned_away};
 use super::intake::Intake;
 use super::rules::{Entrance, Rules};
 use super::ways::Ways;
 use crate::gate::{Pass, Refused};
+use crate::seats::Place;
 use crate::{login, proxy};
 
 /// Octets read at once while waiting for a command: the kernel holds this much a connection.
@@ -71,12 +72,12 @@ pub(super) async fn serve(door: Rc<Inner>, listener: usize, mut stream: Stream) 
     // As logs and trace fields name it: IPv4 inside IPv6 is IPv4.
     let mut client = stream.peer_addr().ip().to_canonical();
     let mut input = Vec::with_capacity(COMMAND_READ_BYTES);
-    if let Some(is_balancer) = entrance.expects_header(client) {
+    if let Some(is_balancer) = entrance.common.expects_header(client) {
         let header = if is_balancer { proxy::client(&mut stream, &mut input).await } else { None };
         let Some(named) = header else { return door.metrics.turned_away.inc() };
         client = named.to_canonical();
     }
-    let machine = Server::new(Rc::clone(&entrance.profile), Moment(now_ms()));
+    let machine = Server::new(Rc::clone(&entrance.common.profile), Moment(now_ms()));
     match door.gate.enter(client, &rules.limits) {
         Ok(pass) => {
             let mut session =
@@ -87,7 +88,7 @@ pub(super) async fn serve(door: Rc<Inner>, listener: usize, mut stream: Stream) 
         }
         Err(refused) => {
             door.metrics.turned_away.inc();
-            if entrance.is_implicit {
+            if entrance.common.is_implicit {
                 // A handshake would cost more than the connection that is refused.
                 return;
             }
@@ -121,7 +122,7 @@ impl Session {
         input: Vec<u8>,
     ) -> Self {
         Self {
-            place: door.enter(&stream),
+            place: door.seats.enter(&stream),
             door,
             rules,
             listener,
@@ -141,7 +142,7 @@ impl Session {
 
     /// Greets; behind a handshake where TLS comes first. False when that failed.
     async fn start(&mut self) -> bool {
-        let is_implicit = self.entrance().is_some_and(|entrance| entrance.is_implicit);
+        let is_implicit = self.entrance().is_some_and(|entrance| entrance.common.is_implicit);
         if is_implicit && !Box::pin(self.upgrade()).await {
             return false;
         }
@@ -207,7 +208,7 @@ impl Session {
     /// The handshake; what came before it is forgotten by the machine. Boxed by who calls it: the
     /// library's part of a connection has two KiB.
     async fn upgrade(&mut self) -> bool {
-        let acceptor = self.entrance().and_then(|entrance| entrance.acceptor.as_ref());
+        let acceptor = self.entrance().and_then(|entrance| entrance.common.acceptor.as_ref());
         let Some(Ok(channel)) = acceptor.map(Acceptor::channel) else { return false };
         self.stream.deadline().set(self.machine.deadline().0);
         // Behind STARTTLS there is nothing: the machine saw to it (CVE-2011-0411).
