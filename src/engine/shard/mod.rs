@@ -38,7 +38,7 @@ pub use budget::{Budget, Permit};
 pub use clock::{now_ms, sleep, wall_ms};
 pub use handle::Shard;
 pub use listener::Listener;
-pub use pin::unpin_thread;
+pub use pin::{beside, unpin_thread};
 pub use post::{PostError, Remote};
 pub use start::{Shards, start};
 pub use stream::Stream;

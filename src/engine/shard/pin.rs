@@ -38,3 +38,15 @@ pub fn unpin_thread() {
         let _ = sched_setaffinity(None, allowed);
     }
 }
+
+/// Does work on a helper thread that would hold the shard up, while the shard goes on.
+///
+/// # Errors
+/// The work panicked, or there is no such thread.
+pub async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let done = tokio::task::spawn_blocking(move || {
+        unpin_thread();
+        work()
+    });
+    Ok(done.await?)
+}

@@ -7,7 +7,7 @@
 use std::{rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use engine::shard::unpin_thread;
+use engine::shard::beside;
 use proto::types::Timestamp;
 use smallvec::SmallVec;
 
@@ -56,11 +56,8 @@ impl Parcel {
         if octets <= OWN_OCTETS_MAX {
             return Ok(Self::new(message(), internal));
         }
-        let made = tokio::task::spawn_blocking(move || {
-            unpin_thread();
-            Self::new(message(), internal)
-        });
-        made.await.map_err(|error| MailboxError::Failing(error.to_string().into()))
+        let made = beside(move || Self::new(message(), internal)).await;
+        made.map_err(|error| MailboxError::Failing(error.to_string().into()))
     }
 
     /// With flags and keywords.

@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::digest::{Digest, decode, digest};
+use super::digest::{Digest, decode, digest, encode};
 use super::ranges::{self, Ranges};
 use super::record::{self, BODY, DIGEST, GONE};
 use super::{Entry, MailboxError, View};
@@ -93,7 +93,14 @@ impl View {
         }
         self.mailbox.store.0.metrics.digests_made_again.inc();
         match self.body(entry.uid, 0..u64::MAX).await {
-            Ok(message) => Ok(Some(Arc::new(digest(&message)))),
+            Ok(message) => {
+                let digest = Arc::new(digest(&message));
+                let store = &self.mailbox.store.0;
+                let place = store.place(&self.reader.folder, entry.uid);
+                let octets = encode(&digest).len();
+                store.caches.keep_digest(place, entry.id, Arc::clone(&digest), octets);
+                Ok(Some(digest))
+            }
             Err(MailboxError::Gone | MailboxError::Unreadable(_)) => Ok(None),
             Err(error) => Err(error),
         }

@@ -13,7 +13,6 @@ use proto::imap::{Answer, Code, Completion};
 use proto::types::Timestamp;
 
 use super::flags;
-use super::home::Announced;
 use super::news::Telling;
 use super::session::Session;
 use super::trouble;
@@ -28,7 +27,7 @@ pub(super) struct Append {
     messages: Vec<Incoming>,
     permit: Permit,
     /// Likewise of what one account may have.
-    announced: Vec<Announced>,
+    announced: Vec<Permit>,
     /// Octets of all messages, those that are still to come included.
     octets: u64,
 }

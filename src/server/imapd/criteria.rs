@@ -15,9 +15,7 @@ use proto::mime::{Digest, Needle};
 use proto::types::Timestamp;
 
 use super::flags::stored;
-use super::home::Home;
-
-const NOTHING_SELECTED: Completion = Completion::bad("Select a mailbox first");
+use super::home::{Home, NOTHING_SELECTED};
 
 /// A condition.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 use proto::imap::syntax::Messages;
 use proto::imap::{Code, Completion};
 
-use super::home::{Home, Manner};
+use super::home::{Home, Manner, NOTHING_SELECTED};
 use super::trouble;
 
 /// Removes what is `\Deleted`: all of it, or what is named by UID.
@@ -15,7 +15,7 @@ pub(super) async fn expunge(home: &Home, among: Option<&Messages>, manner: &Mann
         Err(completion) => return completion,
     };
     let Some(view) = home.view.as_deref() else {
-        return Completion::bad("Select a mailbox first");
+        return NOTHING_SELECTED;
     };
     if view.is_read_only() {
         return Completion::no("The mailbox is examined only").with(Code::NoPerm);

@@ -17,7 +17,7 @@ use proto::imap::{Code, Completion};
 use proto::mime::{Encoding, Structure};
 
 use super::execute::some_are_gone;
-use super::home::Manner;
+use super::home::{Manner, NOTHING_SELECTED};
 use super::section::{Cut, decoded, decoded_octets, encoded, encoding};
 use super::session::Session;
 use super::{flags, select, trouble};
@@ -49,13 +49,13 @@ struct Teller<'c> {
 impl Session {
     /// Tells what a client asks of messages.
     pub(super) async fn fetch(&mut self, fetch: Fetch, manner: &Manner) -> Completion {
-        let Some(home) = self.home.as_deref_mut() else { return nothing_selected() };
+        let Some(home) = self.home.as_deref_mut() else { return NOTHING_SELECTED };
         let uids = match home.targets(&fetch.messages, fetch.uid) {
             Ok(uids) => uids,
             Err(completion) => return completion,
         };
         // Out of the session while it lasts, which sends meanwhile.
-        let Some(view) = home.view.take() else { return nothing_selected() };
+        let Some(view) = home.view.take() else { return NOTHING_SELECTED };
         let done = self.fetch_from(&view, &fetch, &uids, manner).await;
         if let Some(home) = self.home.as_deref_mut() {
             home.view = Some(view);
@@ -347,10 +347,6 @@ impl<'c> Teller<'c> {
             line.preview(Some(&digest.preview), self.manner.enabled, out);
         }
     }
-}
-
-fn nothing_selected() -> Completion {
-    Completion::bad("Select a mailbox first")
 }
 
 /// Tells what was expunged since, when that is asked for (RFC 7162 §3.2.6).

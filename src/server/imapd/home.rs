@@ -3,9 +3,9 @@
 //! What must stay true: an account has so many sessions at most; they all are on the shard that owns it, so
 //! that counting them takes no lock.
 
-use std::cell::{Cell, RefCell};
-use std::{collections::HashMap, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
+use engine::shard::{Budget, Permit};
 use mail::mailbox::{self, Mailbox, View};
 use proto::imap::syntax::Messages;
 use proto::imap::{Completion, Enabled};
@@ -13,6 +13,9 @@ use proto::imap::{Completion, Enabled};
 use super::numbers;
 use super::turns::Memory;
 use crate::pace::Pace;
+
+/// A command is about a mailbox, and none is selected.
+pub(super) const NOTHING_SELECTED: Completion = Completion::bad("Select a mailbox first");
 
 /// What a logged-in session has.
 pub(super) struct Home {
@@ -63,7 +66,7 @@ impl Home {
     /// # Errors
     /// What to say: a number that no message has (RFC 9051 §9, `seq-number`), or nothing is selected.
     pub fn targets(&self, messages: &Messages, by_uid: bool) -> Result<Vec<u32>, Completion> {
-        let view = self.view.as_deref().ok_or(Completion::bad("Select a mailbox first"))?;
+        let view = self.view.as_deref().ok_or(NOTHING_SELECTED)?;
         match messages {
             Messages::Saved => {
                 let known = |uid: &u32| view.number(*uid).is_some();
@@ -82,36 +85,32 @@ impl Home {
 pub(super) struct Guests(Rc<RefCell<HashMap<Box<str>, Presence>>>);
 
 /// What an account has here.
-#[derive(Default)]
 struct Presence {
     sessions: u32,
-    /// Octets of messages that its sessions have announced.
-    announced: Rc<Cell<usize>>,
+    announced: Budget,
 }
 
 /// One of them; counted until it is dropped.
 pub(super) struct Guest {
     guests: Guests,
     account: Box<str>,
-    announced: Rc<Cell<usize>>,
-}
-
-/// Octets of a message that was announced; counted until it is dropped.
-pub(super) struct Announced {
-    octets: usize,
-    all: Rc<Cell<usize>>,
+    /// Octets of messages that the account's sessions have announced. Only counts: what one more may be is
+    /// decided by who asks.
+    announced: Budget,
 }
 
 impl Guests {
     /// One session more; `None`: the account has `max` already.
     pub fn enter(&self, account: &str, max: u32) -> Option<Guest> {
         let mut known = self.0.borrow_mut();
-        let presence = known.entry(account.into()).or_default();
+        let presence = known
+            .entry(account.into())
+            .or_insert_with(|| Presence { sessions: 0, announced: Budget::new(usize::MAX) });
         if presence.sessions >= max {
             return None;
         }
         presence.sessions += 1;
-        let announced = Rc::clone(&presence.announced);
+        let announced = presence.announced.clone();
         drop(known);
         Some(Guest { guests: self.clone(), account: account.into(), announced })
     }
@@ -119,19 +118,8 @@ impl Guests {
 
 impl Guest {
     /// A message is announced; `None` when the account has announced `max` octets already.
-    pub fn announce(&self, octets: usize, max: usize) -> Option<Announced> {
-        let all = &self.announced;
-        if all.get() >= max.max(1) {
-            return None;
-        }
-        all.set(all.get().saturating_add(octets));
-        Some(Announced { octets, all: Rc::clone(all) })
-    }
-}
-
-impl Drop for Announced {
-    fn drop(&mut self) {
-        self.all.set(self.all.get().saturating_sub(self.octets));
+    pub fn announce(&self, octets: usize, max: usize) -> Option<Permit> {
+        if self.announced.used() >= max.max(1) { None } else { self.announced.try_take(octets) }
     }
 }
 
@@ -163,7 +151,7 @@ mod tests {
         drop(second);
         assert!(two.announce(1, 100).is_some());
         drop(first);
-        assert_eq!(one.announced.get(), 0);
+        assert_eq!(one.announced.used(), 0);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use proto::imap::syntax::Ranges;
 use proto::imap::{Code, Completion};
 
 use super::execute::some_are_gone;
-use super::home::Manner;
+use super::home::{Manner, NOTHING_SELECTED};
 use super::news::{self, Fate, Seen, Telling};
 use super::session::Session;
 use super::{flags, trouble};
@@ -34,13 +34,13 @@ struct Changing<'c> {
 impl Session {
     /// Changes flags.
     pub(super) async fn store(&mut self, store: Store, manner: &Manner) -> Completion {
-        let Some(home) = self.home.as_deref_mut() else { return nothing_selected() };
+        let Some(home) = self.home.as_deref_mut() else { return NOTHING_SELECTED };
         let uids = match home.targets(&store.messages, store.uid) {
             Ok(uids) => uids,
             Err(completion) => return completion,
         };
         // Out of the session while it lasts, which sends meanwhile.
-        let Some(mut view) = home.view.take() else { return nothing_selected() };
+        let Some(mut view) = home.view.take() else { return NOTHING_SELECTED };
         let done = self.change(&mut view, &store, &uids, manner).await;
         if let Some(home) = self.home.as_deref_mut() {
             home.view = Some(view);
@@ -78,10 +78,6 @@ impl Session {
         let done = done(view, &changing.modified, store.uid);
         if is_whole { done } else { some_are_gone(store.uid, done) }
     }
-}
-
-fn nothing_selected() -> Completion {
-    Completion::bad("Select a mailbox first")
 }
 
 impl Changing<'_> {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use engine::shard::{Budget, Permit, now_ms, unpin_thread};
+use engine::shard::{Budget, Permit, beside, now_ms};
 use mail::mailbox::MailboxError;
 use proto::imap::{Code, Completion};
 
@@ -127,11 +127,8 @@ pub(super) async fn aside<T: Send + 'static>(
     if messages <= AT_ONCE_MAX {
         return Ok(work());
     }
-    let done = tokio::task::spawn_blocking(move || {
-        unpin_thread();
-        work()
-    });
-    done.await.map_err(|error| MailboxError::Failing(error.to_string().into()).into())
+    let done = beside(work).await;
+    done.map_err(|error| MailboxError::Failing(error.to_string().into()).into())
 }
 
 impl From<MailboxError> for Halt {
